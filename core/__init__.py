@@ -1,0 +1,1 @@
+"""What every room shares: types, settings, errors, events, telemetry."""

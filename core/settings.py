@@ -1,0 +1,145 @@
+"""Settings: environment `CODELAB_…` (`__` nests), or a `.env` file. `codelab config` prints this reference."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .types import ApprovalMode
+
+
+def default_data_dir() -> Path:
+    """Name the XDG data folder; state never lands in the current folder."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "codelab"
+
+
+class DatabaseSettings(BaseModel):
+    """Where state is kept."""
+
+    url: str | None = Field(None, description="postgresql://… or sqlite:///FILE; default: a SQLite file in DATA_DIR")
+
+
+class RedisSettings(BaseModel):
+    """Wake-ups and live tails across processes; losing it loses latency only."""
+
+    url: str | None = Field(None, description="redis://…; default none (in-process)")
+
+
+class ServerSettings(BaseModel):
+    """The HTTP server."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    public_url: str | None = None
+    token: SecretStr | None = Field(None, description="Fixed bearer token for automation in local mode")
+
+
+class AuthSettings(BaseModel):
+    """Who may come in."""
+
+    mode: Literal["local", "oauth", "anonymous"] = "local"
+
+
+class AgentsSettings(BaseModel):
+    """How agents are used, and how far one turn may go."""
+
+    mode: Literal["multi", "single"] = "multi"
+    max_hops: int = Field(4, ge=0, le=20, description="Hand-offs in one turn")
+    max_model_calls: int = Field(60, ge=1, description="Model calls in one turn")
+    max_tool_calls: int = Field(120, ge=1, description="Tool calls in one turn")
+    recursion_limit: int = Field(400, ge=10, description="Graph steps in one run")
+    context_tokens: int = Field(100_000, ge=1_000, description="Summarise the model's view beyond this")
+
+
+class ModelNames(BaseModel):
+    """Which model plays which role."""
+
+    strong: str | None = None
+    fast: str | None = None
+    embed: str | None = None
+
+
+class LLMSettings(BaseModel):
+    """The model endpoint; without a key and a URL the demo model answers."""
+
+    base_url: str | None = Field(None, description="Any OpenAI-compatible endpoint; falls back to OPENAI_BASE_URL")
+    api_key: SecretStr | None = Field(None, description="Falls back to OPENAI_API_KEY")
+    models: ModelNames = ModelNames()
+    timeout_s: float = 120
+    max_retries: int = 2
+
+
+class WorkspaceSettings(BaseModel):
+    """Which folders agents may work in."""
+
+    roots: list[Path] = Field(default_factory=list, description="Folders below which a workspace may be registered")
+
+
+class ApprovalSettings(BaseModel):
+    """How approvals behave."""
+
+    mode: ApprovalMode = ApprovalMode.ASK
+    expiry: timedelta = timedelta(hours=24)
+
+
+class RunSettingsGroup(BaseModel):
+    """How runs are executed."""
+
+    timeout_s: float = Field(1800, description="One run may take this long")
+    heartbeat_s: float = Field(2, description="A running row is touched this often")
+    lease_s: float = Field(10, description="A row untouched this long belongs to nobody")
+    max_concurrent: int = Field(16, description="Runs executing at once in one process")
+    max_attempts: int = Field(5, description="Deliveries of one run before it fails")
+    command_timeout_s: float = Field(120, description="Default time for a command")
+
+
+class TracingSettings(BaseModel):
+    """OpenTelemetry export."""
+
+    endpoint: str | None = None
+
+
+class LogSettings(BaseModel):
+    """Logs."""
+
+    level: str = "INFO"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CODELAB_",
+        env_nested_delimiter="__",
+        env_file=".env",
+        extra="ignore",
+    )
+
+    data_dir: Path = Field(default_factory=default_data_dir)
+    database: DatabaseSettings = DatabaseSettings()
+    redis: RedisSettings = RedisSettings()
+    server: ServerSettings = ServerSettings()
+    auth: AuthSettings = AuthSettings()
+    agents: AgentsSettings = AgentsSettings()
+    llm: LLMSettings = LLMSettings()
+    workspaces: WorkspaceSettings = WorkspaceSettings()
+    approvals: ApprovalSettings = ApprovalSettings()
+    runs: RunSettingsGroup = RunSettingsGroup()
+    tracing: TracingSettings = TracingSettings()
+    log: LogSettings = LogSettings()
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @property
+    def database_url(self) -> str:
+        """The URL in force: the one set, else a SQLite file in the data folder."""
+        return self.database.url or f"sqlite:///{self.data_dir / 'codelab.db'}"

@@ -1,0 +1,1 @@
+"""Measured behaviour: suites, runners, scorers, report."""

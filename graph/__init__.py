@@ -1,0 +1,1 @@
+"""The graph: a router node, the agents as subgraphs, hand-offs by edge."""

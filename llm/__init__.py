@@ -1,0 +1,1 @@
+"""Models: the demo model, the scripted model, any OpenAI-compatible endpoint."""

@@ -1,0 +1,1 @@
+"""Threads, turns, runs and approvals: what drives the graph."""

@@ -1,0 +1,1 @@
+"""HTTP: REST, streams, pages."""

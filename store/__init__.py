@@ -1,0 +1,1 @@
+"""Everything that is written down: engine, models, migrations, checkpoints, event log, journal."""
