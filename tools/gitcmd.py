@@ -1,0 +1,125 @@
+"""The git command line as the service runs it: no hooks, no network, no pager, nothing of GIT_* inherited."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..core.errors import InvalidInput, Unavailable
+
+TIMEOUT_S = 120.0
+
+_INHERITED = ("PATH", "HOME", "XDG_CONFIG_HOME", "TMPDIR", "USER", "LOGNAME")
+
+_FIXED = {
+    "LC_ALL": "C.UTF-8",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",  # a status must not rewrite the person's index
+    "GIT_LITERAL_PATHSPECS": "1",  # `:(top)` and globs in a path are just odd file names
+    "GIT_NO_REPLACE_OBJECTS": "1",
+}
+
+# A repository's own configuration can name programs to run; these are the ones our commands could reach.
+_CONFIG = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.pager=cat",
+    "core.editor=true",
+    "core.quotePath=false",
+    "credential.helper=",
+    "commit.gpgSign=false",
+    "tag.gpgSign=false",
+    "protocol.allow=never",
+    "safe.bareRepository=explicit",  # a folder that merely looks like a repository is not one
+    "submodule.recurse=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+)
+
+
+class GitFailed(InvalidInput):
+    """Git refused; the message carries what it said."""
+
+    default_code = "git_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class GitResult:
+    """What git left behind: exit code, stdout as bytes, stderr as text."""
+
+    code: int
+    stdout: bytes
+    stderr: str
+
+    @property
+    def text(self) -> str:
+        """Standard output as text, undecodable bytes replaced."""
+        return self.stdout.decode("utf-8", "replace")
+
+    @property
+    def names(self) -> list[str]:
+        """The members of a `-z` listing; bytes that are not UTF-8 survive as `os.fsdecode` keeps them."""
+        return [os.fsdecode(name) for name in self.stdout.split(b"\0") if name]
+
+
+async def git(
+    root: Path,
+    *args: str,
+    stdin: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    ok: Sequence[int] = (0,),
+) -> GitResult:
+    """Run git in `root`; every pathspec is literal.
+
+    Args:
+        root: The folder to run in (`git -C`).
+        args: Sub-command and arguments; put `--` before paths, `--no-ext-diff --no-textconv` after `diff`.
+        stdin: Bytes for git; None gives it an empty one.
+        env: Added to the small fixed environment (`GIT_INDEX_FILE`, `GIT_DIR`, …).
+        ok: Exit codes that are answers; another raises `GitFailed`.
+
+    Raises:
+        GitFailed: Git exited with another code.
+        Unavailable: Git is not installed, or took longer than `TIMEOUT_S`.
+    """
+    options = [part for item in _CONFIG for part in ("-c", item)]
+    argv = ["git", "--no-pager", "-C", os.fspath(root), *options, *args]
+    code, out, err = await _communicate(argv, stdin or b"", _environment(env or {}))
+    result = GitResult(code, out, err.decode("utf-8", "replace").strip())
+    if code not in ok:
+        name = next((arg for arg in args if not arg.startswith("-")), "")
+        raise GitFailed(f"git {name} failed: {result.stderr or result.text.strip() or f'exit code {code}'}")
+    return result
+
+
+async def is_repository(root: Path) -> bool:
+    """Tell whether `root` lies in the work tree of a git repository."""
+    result = await git(root, "rev-parse", "--is-inside-work-tree", ok=(0, 128))
+    return result.stdout.strip() == b"true"
+
+
+def _environment(extra: Mapping[str, str]) -> dict[str, str]:
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    return {**inherited, **_FIXED, **extra}
+
+
+async def _communicate(argv: Sequence[str], stdin: bytes, env: Mapping[str, str]) -> tuple[int, bytes, bytes]:
+    pipe = asyncio.subprocess.PIPE
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=pipe, stdout=pipe, stderr=pipe, env=env, start_new_session=True
+        )
+    except FileNotFoundError as exc:
+        raise Unavailable("git is not installed on this machine: install it, then try again") from exc
+    try:
+        out, err = await asyncio.wait_for(process.communicate(stdin), TIMEOUT_S)
+    except TimeoutError as exc:
+        raise Unavailable(f"git took longer than {TIMEOUT_S:.0f} s and was stopped: narrow the request") from exc
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return process.returncode or 0, out, err
