@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 
@@ -67,6 +68,11 @@ class Workspace(Protocol):
     @property
     def name(self) -> str:
         """What a person calls it (the folder's name)."""
+        ...
+
+    @property
+    def folder(self) -> Path | None:
+        """The real folder where it lies on this machine, for git; None where it lives elsewhere."""
         ...
 
     async def locate(self, path: str) -> Location:
