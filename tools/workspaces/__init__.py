@@ -1,0 +1,1 @@
+"""Folders an agent can work in, behind `tools.workspace.Workspace`."""
