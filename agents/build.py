@@ -1,0 +1,69 @@
+"""From an agent's file to its subgraph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from langchain.agents import create_agent
+from langgraph.graph.state import CompiledStateGraph
+
+from ..core.context import RunSettings
+from ..tools.context import Models
+from ..tools.registry import grant_for, specs_for
+from .at_tool import JournalMiddleware, PolicyMiddleware, ToolErrorMiddleware
+from .briefing import BriefingMiddleware
+from .gate import ApprovalMiddleware
+from .handoff import make_switch_tool
+from .host import Host
+from .spec import AgentSpec
+from .state import TurnState
+from .turn import TurnMiddleware
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far one turn may go."""
+
+    max_hops: int = 4
+    max_model_calls: int = 60
+    max_tool_calls: int = 120
+    context_tokens: int = 100_000
+
+
+def build_agent(
+    spec: AgentSpec, *, models: Models, host: Host, roster: Mapping[str, str], limits: Limits
+) -> CompiledStateGraph[Any, Any, Any, Any]:
+    """Compile one agent: its tools, its prompt, and the middleware that holds it to its grant.
+
+    Args:
+        spec: The agent's file.
+        models: Roles to models.
+        host: Makes the run context.
+        roster: The agents it may hand to (name → description); with fewer than two there is no `switch_agent`.
+        limits: The turn's limits.
+    """
+    grant = grant_for(spec.name, spec.tools, spec.files)
+    tools = [tool_spec.tool for tool_spec in specs_for(spec.tools)]
+    if len(roster) > 1:
+        tools.append(make_switch_tool(current=spec.name, roster=roster, max_hops=limits.max_hops))
+    return create_agent(
+        models.chat(spec.model),
+        tools,
+        system_prompt=spec.prompt,
+        name=spec.name,
+        state_schema=TurnState,
+        context_schema=RunSettings,
+        middleware=[
+            TurnMiddleware(
+                max_model_calls=spec.limits.model_calls or limits.max_model_calls,
+                max_tool_calls=spec.limits.tool_calls or limits.max_tool_calls,
+            ),
+            ApprovalMiddleware(grant=grant, host=host),
+            PolicyMiddleware(grant=grant, host=host),
+            JournalMiddleware(),
+            ToolErrorMiddleware(),
+            BriefingMiddleware(host=host),
+        ],
+    )

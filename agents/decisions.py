@@ -1,0 +1,64 @@
+"""The answer a person gives to a batch of calls, as a schema: one entry per call, only the kinds that call allows.
+
+An untyped interrupt that was answered badly keeps the bad value for ever; with this schema LangGraph validates the
+answer before it is saved, and a right one can still be given. An edit cannot rename a call: its name is pinned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from ..core.types import DecisionKind
+from ..tools.approval import allowed_decisions
+
+
+class Approve(TypedDict):
+    """Run the call as it stands; a message goes to the model with the result."""
+
+    type: Literal["approve"]
+    message: NotRequired[str]
+
+
+class Reject(TypedDict):
+    """Do not run it; the message tells the model what to do instead."""
+
+    type: Literal["reject"]
+    message: NotRequired[str]
+
+
+class Respond(TypedDict):
+    """Do not run it; the message is its result."""
+
+    type: Literal["respond"]
+    message: str
+
+
+def _edit_type(name: str) -> Any:
+    action = TypedDict("EditedAction", {"name": Literal[name], "args": dict[str, Any]})  # type: ignore[valid-type]  # noqa: UP013 - the name is a value
+    return TypedDict("Edit", {"type": Literal["edit"], "edited_action": action, "message": NotRequired[str]})
+
+
+def _decision_type(name: str) -> Any:
+    kinds: dict[DecisionKind, Any] = {
+        DecisionKind.APPROVE: Approve,
+        DecisionKind.REJECT: Reject,
+        DecisionKind.RESPOND: Respond,
+        DecisionKind.EDIT: _edit_type(name),
+    }
+    allowed = [kinds[kind] for kind in allowed_decisions(name)]
+    if len(allowed) == 1:
+        return allowed[0]
+    union: Any = allowed[0]
+    for member in allowed[1:]:
+        union |= member
+    return Annotated[union, Field(discriminator="type")]
+
+
+def answer_schema(names: Sequence[str]) -> Any:
+    """The type of `{"decisions": [...]}` for calls of these tools, by position."""
+    members = tuple[tuple(_decision_type(name) for name in names)]  # type: ignore[misc]
+    return TypedDict("Answer", {"decisions": members})  # type: ignore[valid-type]
