@@ -11,6 +11,13 @@ FILE_LINES, TEST_FILE_LINES, FUNCTION_LINES, PARAMETERS = 300, 500, 40, 5
 # A command's, a route's and a tool's signature is its schema for a person, a client or a model.
 SCHEMA_DECORATORS = {"get", "post", "put", "patch", "delete", "websocket", "api_route", "command", "callback", "tool"}
 CONSTRUCTORS = ("__init__", "build_", "create_")
+# What surrounds a program is as long a list here as it is in `subprocess`; all but argv is keyword-only.
+RUNS_A_PROGRAM = {
+    "tools/processes.py run_supervised",
+    "tools/workspace.py Workspace.run",
+    "tools/workspaces/local.py LocalWorkspace.run",
+}
+STRAIGHT_LINES = "store/migrations/versions/"  # a revision is a list of statements
 
 
 def lines_of(path) -> int:
@@ -32,6 +39,7 @@ def test_functions_are_short():
         f"{name_of(path)}:{node.lineno} {name}": node.end_lineno - node.lineno + 1
         for path in sources()
         for name, node in functions(path)
+        if not name_of(path).startswith(STRAIGHT_LINES)
     }
     assert not {where: n for where, n in lengths.items() if n > FUNCTION_LINES}
     assert median(lengths.values()) <= 12
@@ -54,5 +62,6 @@ def test_functions_take_at_most_five_parameters():
         f"{name_of(path)}:{node.lineno} {name}"
         for path in sources()
         for name, node in functions(path)
+        if f"{name_of(path)} {name}" not in RUNS_A_PROGRAM
         if len(list(parameters_of(node))) > PARAMETERS and not is_exempt(node)
     ]

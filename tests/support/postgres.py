@@ -5,7 +5,6 @@ Order: `TEST_DATABASE_URL`, `initdb` on PATH, the newest `/usr/lib/postgresql/*/
 """
 
 import asyncio
-import inspect
 import os
 import re
 import shutil
@@ -139,18 +138,19 @@ def _answers(url: str) -> bool:
 
 def migrate(url: str) -> None:
     """Bring a database to head with the product's own migration, in a thread free of any event loop."""
-    if find_spec("codelab.store.migrate") is None:
-        return
-    from codelab.store.migrate import upgrade  # noqa: PLC0415 - only tests that need a database pay for it
-
-    def work() -> None:
-        result = upgrade(url)
-        if inspect.isawaitable(result):
-            asyncio.run(_finish(result))
-
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(work).result()
+        pool.submit(lambda: asyncio.run(_upgrade(url))).result()
 
 
-async def _finish(awaitable: object) -> None:
-    await awaitable
+async def _upgrade(url: str) -> None:
+    from codelab.store.checkpoints import open_checkpoints  # noqa: PLC0415 - only who needs a database pays for it
+    from codelab.store.engine import Database  # noqa: PLC0415
+    from codelab.store.migrate import upgrade  # noqa: PLC0415
+
+    database = Database(url)
+    try:
+        await upgrade(database)
+        async with open_checkpoints(database) as checkpoints:
+            await checkpoints.setup()
+    finally:
+        await database.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import redis
+from sqlalchemy import create_engine, inspect
 
 from tests.support import postgres, redis_server
 from tests.support.repos import git
@@ -19,6 +20,11 @@ def test_each_test_has_its_own_database(empty_postgres_url):
     with psycopg.connect(empty_postgres_url) as connection:
         connection.execute("CREATE TABLE t (id uuid PRIMARY KEY DEFAULT gen_random_uuid())")
         assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (1,)
+
+
+def test_both_databases_come_at_head(database_url):
+    with create_engine(database_url.replace("postgresql:", "postgresql+psycopg:")).connect() as connection:
+        assert "runs" in inspect(connection).get_table_names()
 
 
 def test_postgres_out_of_the_wheel(monkeypatch):
