@@ -47,8 +47,3 @@ def test_a_task_runs_with_the_demo_model(installed, git_repo, environment):
 def test_the_package_comes_from_the_wheel(installed, environment, tmp_path):
     done = run(installed / "python", "-c", "import codelab; print(codelab.__file__)", cwd=tmp_path, env=environment)
     assert str(installed.parent) in done.stdout
-
-
-def test_eval_cases_are_package_data(installed, environment, tmp_path):
-    done = run(installed / "codelab", "eval", "run", "routing", "--json", cwd=tmp_path, env=environment)
-    assert done.returncode == 0, done.stderr
