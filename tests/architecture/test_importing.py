@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -126,5 +127,7 @@ print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
         "openai",
         "alembic",
     }
-    assert "serve" in done.stdout
     assert not loaded & heavy
+    named = set(re.findall(r"(?:^|`)codelab ([a-z]+)", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE))
+    assert "serve" in done.stdout
+    assert not {command for command in named if command not in done.stdout}

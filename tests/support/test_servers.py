@@ -66,7 +66,7 @@ with postgres.running_postgres() as pg, redis_server.running_redis() as url:
     time.sleep(60)
 """
     root = str(Path(__file__).parents[2])
-    environment = os.environ | {"PYTHONPATH": root, "TMPDIR": "/tmp"}
+    environment = os.environ | {"PYTHONPATH": root}
     for name in ("TEST_DATABASE_URL", "TEST_REDIS_URL"):
         environment.pop(name, None)
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=environment)
