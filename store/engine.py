@@ -1,0 +1,107 @@
+"""The database: one engine, and the only place that commits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import StaticPool
+
+from ..core.errors import ConfigError
+from .texts import dump_json
+
+_WRITE = "codelab_write"
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=NORMAL",
+    "PRAGMA busy_timeout=10000",
+    "PRAGMA foreign_keys=ON",
+)
+
+
+def parse_url(url: str) -> URL:
+    """Read a database URL and pick the driver; `ConfigError` on anything but SQLite and PostgreSQL."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as exc:
+        raise ConfigError("CODELAB_DATABASE__URL is not a URL; use sqlite:///FILE or postgresql://…") from exc
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        return parsed.set(drivername="sqlite+aiosqlite")
+    if backend in {"postgresql", "postgres"}:
+        return parsed.set(drivername="postgresql+psycopg")
+    raise ConfigError(f"Databases are SQLite or PostgreSQL, not {backend!r}")
+
+
+class Database:
+    """An async engine over SQLite (a file, or memory for tests and embedding) or PostgreSQL.
+
+    Args:
+        url: `sqlite:///FILE`, `sqlite://` (memory) or `postgresql://…`.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = parse_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.in_memory = self.is_sqlite and self.url.database in {None, "", ":memory:"}
+        self.engine = self._engine()
+        self._read = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._write = async_sessionmaker(self.engine.execution_options(**{_WRITE: True}), expire_on_commit=False)
+        # One writer at a time, first come first served: SQLite's own wait sleeps and is unfair.
+        self._writing = asyncio.Lock() if self.is_sqlite else None
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file; None in memory and on PostgreSQL."""
+        if not self.is_sqlite or self.in_memory or self.url.database is None:
+            return None
+        return Path(self.url.database)
+
+    def _engine(self) -> AsyncEngine:
+        if not self.is_sqlite:
+            return create_async_engine(self.url, pool_size=10, max_overflow=10, json_serializer=dump_json)
+        options: dict[str, Any] = {"poolclass": StaticPool} if self.in_memory else {}
+        engine = create_async_engine(self.url, json_serializer=dump_json, **options)
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        return engine
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """Open a session that commits when the block ends and rolls back when it raises."""
+        async with self._turn(), self._write() as session, session.begin():
+            yield session
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """Open a session for reading; it never commits."""
+        async with self._turn() if self.in_memory else nullcontext(), self._read() as session:
+            yield session
+
+    def _turn(self) -> AbstractAsyncContextManager[Any]:
+        return self._writing if self._writing is not None else nullcontext()
+
+    async def close(self) -> None:
+        """Give every connection back."""
+        await self.engine.dispose()
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver shall not begin: `_begin_sqlite` does
+    cursor = connection.cursor()
+    for pragma in _PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A reader that turns writer fails at once when another wrote in between: take the lock first.
+    write = connection.get_execution_options().get(_WRITE)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -1,0 +1,99 @@
+"""Bring a database to the newest schema, or refuse to start on an older one."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine
+from sqlalchemy.pool import NullPool
+
+from ..core.errors import ConfigError
+from .checkpoints import open_checkpoints
+from .engine import Database
+from .models import Base
+
+_SCRIPTS = Path(__file__).parent / "migrations"
+
+
+def alembic_config(connection: Connection | None = None) -> Config:
+    """Make Alembic's configuration: the packaged scripts, the models, an open connection."""
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    config.attributes.update(connection=connection, metadata=Base.metadata)
+    return config
+
+
+async def prepare(database: Database) -> None:
+    """Make a start possible: SQLite migrates itself under a lock; PostgreSQL must be at head already.
+
+    Raises:
+        ConfigError: The PostgreSQL schema is not at head; the message names `codelab db upgrade`.
+    """
+    if database.in_memory:
+        async with database.engine.begin() as connection:
+            await connection.run_sync(Base.metadata.create_all)
+    elif database.is_sqlite:
+        await asyncio.to_thread(_upgrade_sqlite, database)
+    elif await current_revision(database) != head_revision():
+        raise ConfigError("The database schema is not at head; run `codelab db upgrade` and start again")
+
+
+async def upgrade(database: Database) -> None:
+    """Bring the schema to head, LangGraph's own tables included (`codelab db upgrade`)."""
+    if database.is_sqlite:
+        await prepare(database)
+    else:
+        await asyncio.to_thread(_upgrade, database)
+    async with open_checkpoints(database) as checkpoints:
+        await checkpoints.setup()
+
+
+def head_revision() -> str | None:
+    """Name the newest step."""
+    return ScriptDirectory.from_config(alembic_config()).get_current_head()
+
+
+async def current_revision(database: Database) -> str | None:
+    """Name the step the database stands at; None when it has no schema."""
+    async with database.engine.connect() as connection:
+        return await connection.run_sync(lambda c: MigrationContext.configure(c).get_current_revision())
+
+
+def _upgrade_sqlite(database: Database) -> None:
+    assert database.file is not None  # noqa: S101 - memory databases do not come here
+    database.file.parent.mkdir(parents=True, exist_ok=True)
+    with _file_lock(database.file.with_suffix(".migrate.lock")):
+        _upgrade(database)
+
+
+def _upgrade(database: Database) -> None:
+    # An engine of its own: with the pragma hook's `foreign_keys=ON`, a batch ALTER deletes all child rows.
+    driver = "sqlite" if database.is_sqlite else "postgresql+psycopg"
+    engine = create_engine(database.url.set(drivername=driver), poolclass=NullPool)
+    try:
+        with engine.begin() as connection:
+            _lock_postgres(connection, database)
+            if MigrationContext.configure(connection).get_current_revision() != head_revision():
+                command.upgrade(alembic_config(connection), "head")
+    finally:
+        engine.dispose()
+
+
+def _lock_postgres(connection: Connection, database: Database) -> None:
+    if not database.is_sqlite:
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7235171)")
+
+
+@contextmanager
+def _file_lock(path: Path) -> Iterator[None]:
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
