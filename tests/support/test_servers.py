@@ -6,14 +6,24 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
+import pytest
 import redis
 from sqlalchemy import create_engine, inspect
 
 from tests.support import postgres, redis_server
 from tests.support.repos import git
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A temporary folder that every account may enter, unlike `tmp_path`."""
+    with tempfile.TemporaryDirectory(prefix="codelab-servers-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 def test_each_test_has_its_own_database(empty_postgres_url):
@@ -27,14 +37,12 @@ def test_both_databases_come_at_head(database_url):
         assert "runs" in inspect(connection).get_table_names()
 
 
-def test_postgres_out_of_the_wheel(monkeypatch):
+def test_postgres_out_of_the_wheel(monkeypatch, open_folder):
     """The copy is what root needs when the environment lies below a folder that only root may enter."""
     monkeypatch.setattr(postgres, "_everybody_reaches", lambda _path: False)
-    with tempfile.TemporaryDirectory(prefix="codelab-wheel-") as scratch:
-        Path(scratch).chmod(0o755)
-        binaries = postgres.wheel_binaries(Path(scratch))
-        with postgres.running_postgres(binaries) as server, psycopg.connect(server.admin_url) as connection:
-            assert connection.execute("SHOW server_version").fetchone()[0].startswith("18")
+    binaries = postgres.wheel_binaries(open_folder)
+    with postgres.running_postgres(binaries) as server, psycopg.connect(server.admin_url) as connection:
+        assert connection.execute("SHOW server_version").fetchone()[0].startswith("18")
 
 
 def test_without_anything_installed_the_wheel_is_used(monkeypatch, tmp_path):
@@ -57,7 +65,7 @@ def test_redis_is_empty_again(redis_url):
         assert client.dbsize() == 0
 
 
-def test_servers_die_with_the_process_that_started_them():
+def test_servers_die_with_the_process_that_started_them(open_folder):
     script = """
 import os, sys, time
 from tests.support import postgres, redis_server
@@ -66,7 +74,7 @@ with postgres.running_postgres() as pg, redis_server.running_redis() as url:
     time.sleep(60)
 """
     root = str(Path(__file__).parents[2])
-    environment = os.environ | {"PYTHONPATH": root}
+    environment = os.environ | {"PYTHONPATH": root, "TMPDIR": str(open_folder)}
     for name in ("TEST_DATABASE_URL", "TEST_REDIS_URL"):
         environment.pop(name, None)
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=environment)
