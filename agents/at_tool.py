@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from langchain.agents.middleware import AgentMiddleware
@@ -63,7 +63,8 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
         if verdict.decision is PolicyDecision.DENY:
             await self._tell(context, request, "denied", 0.0)
             return error_message(request, f"Refused: {verdict.reason}")
-        return await self._timed(request.override(runtime=replace(request.runtime, context=context)), handler, context)
+        live: Any = replace(cast("Any", request.runtime), context=context)
+        return await self._timed(replace(request, runtime=live), handler, context)
 
     async def _verdict(self, request: ToolCallRequest, context: RunContext) -> Verdict:
         call = request.tool_call
@@ -107,7 +108,7 @@ class JournalMiddleware(AgentMiddleware[GateState, Any, Any]):
         return await self._once(request, handler, spec)
 
     async def _once(self, request: ToolCallRequest, handler: Handler, spec: ToolSpec) -> Result:
-        context: RunContext = request.runtime.context
+        context = cast("RunContext", request.runtime.context)
         args, workspace = request.tool_call["args"], context.workspace_handle
         key = call_key(request.runtime)
         before = await fingerprint(spec, args, workspace)

@@ -1,4 +1,4 @@
-"""What the model is shown: repaired history, the summary in place of old messages, rules and todos pinned outside it."""
+"""What the model is shown: repaired history, a summary for old messages, rules and todos pinned outside it."""
 
 from __future__ import annotations
 

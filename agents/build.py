@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from langchain.agents import create_agent
+from langchain.agents.middleware import AgentMiddleware
 from langgraph.graph.state import CompiledStateGraph
 
 from ..core.context import RunSettings
@@ -44,7 +45,6 @@ def build_agent(
         roster: The agents it may hand to (name → description); with fewer than two there is no `switch_agent`.
         limits: The turn's limits.
     """
-    grant = grant_for(spec.name, spec.tools, spec.files)
     tools = [tool_spec.tool for tool_spec in specs_for(spec.tools)]
     if len(roster) > 1:
         tools.append(make_switch_tool(current=spec.name, roster=roster, max_hops=limits.max_hops))
@@ -55,15 +55,21 @@ def build_agent(
         name=spec.name,
         state_schema=TurnState,
         context_schema=RunSettings,
-        middleware=[
-            TurnMiddleware(
-                max_model_calls=spec.limits.model_calls or limits.max_model_calls,
-                max_tool_calls=spec.limits.tool_calls or limits.max_tool_calls,
-            ),
-            ApprovalMiddleware(grant=grant, host=host),
-            PolicyMiddleware(grant=grant, host=host),
-            JournalMiddleware(),
-            ToolErrorMiddleware(),
-            BriefingMiddleware(host=host),
-        ],
+        middleware=_middleware(spec, host=host, limits=limits),
     )
+
+
+def _middleware(spec: AgentSpec, *, host: Host, limits: Limits) -> list[AgentMiddleware[Any, Any, Any]]:
+    """Outer to inner: the gate sees a call first, so that the policy sees it after a person's edit."""
+    grant = grant_for(spec.name, spec.tools, spec.files)
+    return [
+        TurnMiddleware(
+            max_model_calls=spec.limits.model_calls or limits.max_model_calls,
+            max_tool_calls=spec.limits.tool_calls or limits.max_tool_calls,
+        ),
+        ApprovalMiddleware(grant=grant, host=host),
+        PolicyMiddleware(grant=grant, host=host),
+        JournalMiddleware(),
+        ToolErrorMiddleware(),
+        BriefingMiddleware(host=host),
+    ]

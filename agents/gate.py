@@ -69,10 +69,11 @@ class ApprovalMiddleware(AgentMiddleware[GateState, Any, Any]):
         """Call the model, then judge what it wants to do."""
         response = await handler(request)
         calls = [call for m in response.result if isinstance(m, AIMessage) for call in m.tool_calls]
-        loops = repeated_calls(request.state["messages"], calls)
-        pin: PolicyPin | None = request.state.get("policy")
+        state: Any = request.state
+        loops = repeated_calls(state["messages"], calls)
+        pin: PolicyPin | None = state.get("policy")
         asks = [ask for call in calls if (ask := await self._judge(call, pin, request.runtime, loops))]
-        count = request.state.get("model_calls", 0) + 1
+        count = state.get("model_calls", 0) + 1
         return ExtendedModelResponse(response, Command(update={"asks": asks, "approved": {}, "model_calls": count}))
 
     async def _judge(self, call: ToolCall, pin: PolicyPin | None, runtime: Any, loops: dict[str, str]) -> Ask | None:

@@ -48,7 +48,7 @@ FAILURE = anywhere(r"""
     fails?\b ¦ failing\b ¦ failed\b ¦ broken\b ¦ debug\b ¦ hangs?\b ¦ hanging\b ¦ regression ¦ flaky ¦ deadlock
     (?:doesn't|does not|isn't|don't|do not) work ¦ stopped working ¦ wrong (?:result|value|answer|output|total)
     memory leak ¦ leaks memory ¦ root cause ¦ freezes ¦ timing out ¦ times out
-    why (?:do|does|is|are|did) (?:[\w`'./()-]+ ){0,8}(?:fail|crash|hang|break|throw|rais|so slow|return|wrong|empty|none|null)
+    why (?:do|does|is|are|did) (?:[\w`'./()-]+ ){0,8}(?:fail|crash|hang|break|throw|rais|so slow|wrong|empty|null)
     пада[ею]т ¦ упал[аио]?\b ¦ краш ¦ ошибк ¦ исключени ¦ тр[её]йсбек ¦ стектрейс ¦ не работа ¦ не проход ¦ сломал
     сломан ¦ отлад ¦ завис ¦ виснет ¦ утечк ¦ утекает ¦ регресси ¦ вылета ¦ перестал[аио]? ¦ дебаж ¦ флак ¦ тормоз
     не(?:верн|правильн)\w+ (?:результат|значени|ответ|сумм|итог) ¦ в ч[её]м причина ¦ найди причину ¦ валится

@@ -1,0 +1,76 @@
+"""The application: routes, layers, and the runtime's life."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, FastAPI
+
+from ..auth.local import LocalAuth, read_or_make_token
+from ..core.errors import ConfigError
+from ..core.settings import Settings
+from ..runtime.compose import Runtime, build_runtime
+from . import errors, health, pages
+from .middleware import LOOPBACK, Correlate, Credential, Guard
+from .rest import approvals, catalog, changes, events, runs, threads
+from .version import version
+
+
+def _api() -> APIRouter:
+    api = APIRouter(prefix="/api/v1")
+    for part in (threads, runs, events, approvals, changes, catalog):
+        api.include_router(part.router)
+    return api
+
+
+def _hosts(settings: Settings) -> frozenset[str]:
+    own = {settings.server.host.lower(), (urlsplit(settings.server.public_url or "").hostname or "").lower()}
+    return LOOPBACK | frozenset(own - {""})
+
+
+def local_auth(settings: Settings) -> LocalAuth:
+    """Local mode's authenticator: the token set, else the machine's own.
+
+    Raises:
+        ConfigError: Another mode is set, or the server would listen beyond this machine.
+    """
+    if settings.auth.mode != "local":
+        raise ConfigError(f"AUTH__MODE={settings.auth.mode} is not built yet; use local.")
+    if settings.server.host not in LOOPBACK:
+        raise ConfigError("Local mode serves this machine only: set SERVER__HOST to 127.0.0.1.")
+    token = settings.server.token
+    return LocalAuth(token.get_secret_value() if token else read_or_make_token(settings.data_dir))
+
+
+def create_app(settings: Settings | None = None, *, runtime: Runtime | None = None) -> FastAPI:
+    """Build the ASGI app.
+
+    Args:
+        settings: Settings; read from the environment if left out.
+        runtime: A runtime to serve instead of one built from the settings; it is entered and left with the app.
+
+    Raises:
+        ConfigError: The settings do not allow a start.
+    """
+    settings = settings or Settings()
+    auth = local_auth(settings)
+    served = runtime or build_runtime(settings)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with served:
+            yield
+
+    app = FastAPI(title="CodeLab", version=version(), lifespan=lifespan)
+    app.state.runtime = served
+    app.state.auth = auth
+    errors.install(app)
+    for router in (health.router, _api(), pages.router):
+        app.include_router(router)
+    app.mount("/static", pages.static_files())
+    app.add_middleware(Credential, auth=auth)
+    app.add_middleware(Correlate)
+    app.add_middleware(Guard, hosts=_hosts(settings))
+    return app

@@ -1,0 +1,57 @@
+"""What routes declare: the principal with the permission they need, and the runtime."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+
+from ..core import permissions
+from ..core.errors import Forbidden, Unauthenticated
+from ..core.types import Principal
+from ..runtime.compose import Runtime
+
+
+class Scope:
+    """A dependency that lets a principal through who holds `permission`.
+
+    Args:
+        permission: One of `core.permissions.ALL`; another name raises at import.
+    """
+
+    def __init__(self, permission: str) -> None:
+        if permission not in permissions.ALL:
+            raise ValueError(f"unknown permission {permission!r}")
+        self.permission = permission
+
+    def __call__(self, request: Request) -> Principal:
+        """Return the principal; `Unauthenticated` or `Forbidden` otherwise."""
+        principal: Principal | None = getattr(request.state, "principal", None)
+        if principal is None:
+            raise Unauthenticated("Send Authorization: Bearer <token>.")
+        if self.permission not in principal.scopes:
+            raise Forbidden(f"This needs the permission {self.permission}.")
+        return principal
+
+
+def needs(permission: str) -> Any:
+    """Declare the permission of a route, in its signature."""
+    return Depends(Scope(permission))
+
+
+def runtime_of(request: Request) -> Runtime:
+    """The runtime of the app that serves this request."""
+    runtime: Runtime = request.app.state.runtime
+    return runtime
+
+
+CurrentRuntime = Annotated[Runtime, Depends(runtime_of)]
+ThreadReader = Annotated[Principal, needs("threads:read")]
+ThreadWriter = Annotated[Principal, needs("threads:write")]
+RunReader = Annotated[Principal, needs("runs:read")]
+RunWriter = Annotated[Principal, needs("runs:write")]
+ApprovalReader = Annotated[Principal, needs("approvals:read")]
+ApprovalWriter = Annotated[Principal, needs("approvals:write")]
+AssistantReader = Annotated[Principal, needs("assistants:read")]
+WorkspaceReader = Annotated[Principal, needs("workspaces:read")]
+WorkspaceWriter = Annotated[Principal, needs("workspaces:write")]

@@ -1,0 +1,177 @@
+"""Pure ASGI layers around every request, outermost first: guard (host, size), correlation and headers, credential."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import urlsplit
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..auth.local import COOKIE, Authenticator
+from ..core.errors import Forbidden, InvalidInput, TooLarge, Unauthenticated
+from ..core.types import Principal, new_id
+from .errors import problem
+from .pages import signed_out
+
+MAX_BODY = 4 * 1024 * 1024
+PUBLIC = frozenset({"/ok", "/info", "/health", "/health/live", "/health/ready", "/login"})
+PUBLIC_PREFIXES = ("/static/",)
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
+
+_CORRELATION = re.compile(r"^[A-Za-z0-9._:-]{1,128}$")
+_SECURITY_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
+}
+
+
+def _host_name(host: str) -> str:
+    return (urlsplit(f"//{host}").hostname or "").lower()
+
+
+class Guard:
+    """Refuses a foreign Host (DNS rebinding) and bodies beyond `MAX_BODY` bytes.
+
+    Args:
+        app: The next layer.
+        hosts: Host names that are ours; `*` allows any (when bound to a public address behind a proxy).
+    """
+
+    def __init__(self, app: ASGIApp, *, hosts: Collection[str]) -> None:
+        self._app = app
+        self._hosts = frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or answer it."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if "*" not in self._hosts and _host_name(headers.get("host", "")) not in self._hosts:
+            await problem(InvalidInput("This host name is not served here.", code="bad_host"))(scope, receive, send)
+            return
+        length = headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > MAX_BODY:
+            error = TooLarge(f"A request body may hold at most {MAX_BODY} bytes.")
+            await problem(error)(scope, receive, send)
+            return
+        await self._app(scope, _bounded(receive), send)
+
+
+def _bounded(receive: Receive) -> Receive:
+    """Count a streamed body; beyond the limit the request ends as if the client had gone."""
+    seen = 0
+
+    async def bounded() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        return {"type": "http.disconnect"} if seen > MAX_BODY else message
+
+    return bounded
+
+
+class Correlate:
+    """Gives every request a correlation id, binds it to the logs, and sets the security headers."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the request under its id."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        inbound = Headers(scope=scope).get("x-correlation-id", "")
+        correlation = inbound if _CORRELATION.match(inbound) else new_id()
+        scope.setdefault("state", {})["correlation_id"] = correlation
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(raw=list(message["headers"]))
+                headers["x-correlation-id"] = correlation
+                for name, value in _SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+                message = {**message, "headers": headers.raw}
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(correlation_id=correlation):
+            await self._app(scope, receive, with_headers)
+
+
+class Credential:
+    """Nothing but the public paths answers without a credential; the principal is left in `scope["state"]`.
+
+    A cookie authorises a change only for a request from our own pages (Origin or Sec-Fetch-Site).
+    """
+
+    def __init__(self, app: ASGIApp, *, auth: Authenticator) -> None:
+        self._app = app
+        self._auth = auth
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Find out who asks."""
+        if scope["type"] != "http" or _is_public(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        principal, by_cookie = self._principal(headers)
+        if principal is None:
+            response = _sign_in(headers, scope) or problem(
+                Unauthenticated("Send Authorization: Bearer <token>, or open the sign-in link the server printed."),
+                headers={"www-authenticate": 'Bearer realm="codelab"'},
+            )
+            await response(scope, receive, send)
+            return
+        if by_cookie and scope["method"] not in SAFE_METHODS and not _same_origin(headers):
+            await problem(Forbidden("This request did not come from our own page.", code="bad_origin"))(
+                scope, receive, send
+            )
+            return
+        scope.setdefault("state", {})["principal"] = principal
+        await self._app(scope, receive, send)
+
+    def _principal(self, headers: Headers) -> tuple[Principal | None, bool]:
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme:
+            return (self._auth.bearer(token.strip()) if scheme.lower() == "bearer" else None), False
+        value = _cookie(headers.get("cookie", ""))
+        return (self._auth.cookie(value) if value else None), True
+
+
+def _is_public(path: str) -> bool:
+    return path in PUBLIC or (path.startswith(PUBLIC_PREFIXES) and ".." not in path)
+
+
+def _cookie(header: str) -> str | None:
+    try:
+        morsel = SimpleCookie(header).get(COOKIE)
+    except CookieError:
+        return None
+    return morsel.value if morsel else None
+
+
+def _same_origin(headers: Headers) -> bool:
+    if site := headers.get("sec-fetch-site"):
+        return site == "same-origin"
+    origin = headers.get("origin")
+    return bool(origin) and urlsplit(origin or "").netloc == headers.get("host")
+
+
+def _sign_in(headers: Headers, scope: Scope) -> Any:
+    """A browser that opens a page gets the sign-in page, with 401; everything else gets a problem."""
+    wants_page = scope["method"] == "GET" and "text/html" in headers.get("accept", "")
+    if not wants_page or scope["path"].startswith("/api/"):
+        return None
+    return signed_out()
