@@ -6,7 +6,7 @@ from fastapi.routing import iter_route_contexts
 # No credential: health, the sign-in itself, and files that hold no user data.
 PUBLIC = {"/ok", "/info", "/health", "/health/live", "/health/ready", "/login", "/static"}
 
-SIGNED_IN = {"/docs", "/docs/oauth2-redirect", "/openapi.json"}  # any credential will do
+SIGNED_IN = {"/docs", "/docs/oauth2-redirect", "/openapi.json", "/redoc"}  # any credential will do
 
 
 def routes(app) -> list[tuple[str, object]]:
