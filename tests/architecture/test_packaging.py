@@ -11,7 +11,7 @@ from packaging.version import Version
 from tests.support.tree import ROOMS, ROOT, tracked
 
 SHIPPED_ROOMS = {*ROOMS, "web"}
-SHIPPED_AT_ROOT = {"__init__.py", "cli.py", "lab.py", "py.typed"}
+SHIPPED_AT_ROOT = {"__init__.py", "lab.py", "py.typed"}
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 
 

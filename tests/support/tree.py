@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("core", "store", "llm", "rag", "tools", "agents", "graph", "runtime", "auth", "server", "evals")
-"""Lowest first. `cli.py` and `lab.py` stand at the root; `web` holds no Python but its paths."""
+ROOMS = ("core", "store", "llm", "rag", "tools", "agents", "graph", "runtime", "auth", "server", "evals", "cli")
+"""Lowest first. `lab.py` stands at the root; `web` holds no Python but its paths."""
 NOT_PRODUCT = {"tests", "bench", "examples", "docs", "deploy", "build", "dist"}
 
 
