@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 
 
+def _parts(table: str) -> list[str]:
+    return [part.strip() for line in table.splitlines() for part in line.split("¦") if part.strip()]
+
+
 def alternatives(table: str) -> str:
     """Join a table into one alternation."""
-    return "|".join(part.strip() for line in table.splitlines() for part in line.split("¦") if part.strip())
+    return "|".join(_parts(table))
 
 
 def anywhere(table: str) -> re.Pattern[str]:
@@ -21,12 +25,11 @@ def at_start(table: str) -> re.Pattern[str]:
 
 
 def whole(table: str) -> re.Pattern[str]:
-    """Match a message that is nothing but a pattern of the table and fillers."""
-    filler = alternatives(_FILLERS)
-    return re.compile(
-        rf"^\W*(?:(?:{filler})[\s,]+)*(?:{alternatives(table)})(?:[\s,]+(?:{filler}|{alternatives(_TAILS)}))*\W*$",
-        re.IGNORECASE,
-    )
+    """Match a message that is nothing but patterns of the table and fillers, at least one of the table."""
+    known = dict.fromkeys(_parts(table) + _parts(_FILLERS) + _parts(_TAILS))
+    phrase = rf"(?>{'|'.join(sorted(known, key=len, reverse=True))})(?!\w)"
+    first = rf"(?:(?:{alternatives(_FILLERS)})[\s,]+)?"
+    return re.compile(rf"^\W*{first}(?:{alternatives(table)})(?!\w)(?:[\s,.!]+{phrase})*+\W*$", re.IGNORECASE)
 
 
 _FILLERS = """
