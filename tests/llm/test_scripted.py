@@ -4,15 +4,16 @@ import json
 from typing import Literal
 
 import pytest
-from codelab.core.errors import ConfigError
-from codelab.llm.answer import Fault
-from codelab.llm.scripted import Reply, Script, ScriptedCall, ScriptedChatModel, UnscriptedRequest
-from codelab.llm.usage import total_usage
 from langchain_core.exceptions import ModelAPIError, ModelConnectionError, ModelRateLimitError, ModelTimeoutError
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.tools import tool
 from pydantic import BaseModel
 from typing_extensions import TypedDict
+
+from codelab.core.errors import ConfigError
+from codelab.llm.answer import Fault
+from codelab.llm.scripted import Reply, Script, ScriptedCall, ScriptedChatModel, UnscriptedRequest
+from codelab.llm.usage import total_usage
 
 READ = ScriptedCall(name="read_file", args={"path": "calc.py", "note": "привет, a longer argument to be cut"})
 
