@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, Protocol
 
+from ..core.context import RunSettings
 from ..core.errors import ConfigError
-from ..tools.context import RunContext
+from ..core.events import EventBus
+from ..core.types import Principal, new_id
+from ..tools.context import Artifacts, Journal, Models, RunContext
+from ..tools.memory import MemoryArtifacts, MemoryJournal
+from ..tools.workspace import Workspace
 
 
 class Host(Protocol):
@@ -24,3 +30,52 @@ class ContextHost:
         if isinstance(runtime.context, RunContext):
             return runtime.context
         raise ConfigError("pass context=RunContext(...) when running this graph")
+
+
+class WorkspaceHost:
+    """A host for one workspace, where the caller passes plain `RunSettings` (Studio) or nothing at all.
+
+    Args:
+        workspace: The folder every thread works in.
+        models: Roles to models.
+        journal: Remembers executed calls; in memory if left out.
+        artifacts: Keeps long outputs; in memory if left out.
+        bus: Where domain events go.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        models: Models,
+        *,
+        journal: Journal | None = None,
+        artifacts: Artifacts | None = None,
+        bus: EventBus | None = None,
+    ) -> None:
+        self._workspace = workspace
+        self._models = models
+        self._journal = journal or MemoryJournal()
+        self._artifacts = artifacts or MemoryArtifacts()
+        self._bus = bus or EventBus()
+
+    async def live(self, runtime: Any) -> RunContext:
+        """Return the context the caller passed, or one made from its settings."""
+        given = runtime.context
+        if isinstance(given, RunContext):
+            return given
+        settings = given if isinstance(given, RunSettings) else RunSettings(**(given or {}))
+        info = runtime.execution_info
+        run_id = getattr(info, "run_id", None) or new_id()
+        user = getattr(getattr(runtime, "server_info", None), "user", None)
+        return RunContext(
+            **asdict(settings),
+            principal=Principal(user_id=getattr(user, "identity", None) or "local"),
+            thread_id=getattr(info, "thread_id", None) or "thread",
+            turn_id=run_id,
+            run_id=run_id,
+            workspace_handle=self._workspace,
+            journal=self._journal,
+            artifacts=self._artifacts,
+            models=self._models,
+            bus=self._bus,
+        )

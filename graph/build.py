@@ -64,11 +64,11 @@ class _Nodes:
 
     async def route(self, state: RootState, runtime: Runtime[RunSettings]) -> Command[Any]:
         context = await self._host.live(runtime)
+        if (handoff := state.get("handoff")) and not isinstance(state["messages"][-1], HumanMessage):
+            return await self._hand_over(handoff["to"], handoff["reason"], state, runtime)
         update: RootUpdate = {}
         if state.get("turn_id") != context.turn_id:
             update = {**_fresh_turn(context), **await self._condensed(state)}
-        elif handoff := state.get("handoff"):
-            return await self._hand_over(handoff["to"], handoff["reason"], state, runtime)
         route = await self._router.choose(state["messages"], current=state.get("agent"), context=context)
         if route.options and context.approval_mode != ApprovalMode.DENY:
             anchor = state["messages"][-1].id or context.turn_id
