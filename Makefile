@@ -48,7 +48,7 @@ types: $(STAMP)-dev ## mypy --strict
 	@MYPYPATH=.types $(BIN)/mypy -p codelab
 
 arch: $(STAMP)-dev ## Import order and the architecture tests
-	@$(BIN)/lint-imports --no-cache && $(BIN)/pytest -q tests/architecture
+	@$(BIN)/lint-imports --no-cache && $(BIN)/pytest -q -m "not e2e" tests/architecture
 
 cov: $(STAMP)-dev ## Tests with coverage; at least 85 %
 	@$(BIN)/pytest -n 2 -m "not e2e" --cov --cov-report=term --cov-fail-under=85 $(ARGS)
