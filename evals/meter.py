@@ -55,13 +55,15 @@ class Spent:
 
 
 def load_prices(path: Path | None) -> dict[str, Price]:
-    """Read a price file, `model: {input: …, output: …}` in dollars for a million tokens (`ConfigError` if unreadable)."""
+    """Read a price file, `model: {input: …, output: …}` in dollars per million tokens (`ConfigError` if unreadable)."""
     if path is None:
         return {}
     try:
         return TypeAdapter(dict[str, Price]).validate_python(yaml.safe_load(path.read_text("utf-8")))
     except (OSError, yaml.YAMLError, ValidationError) as exc:
-        raise ConfigError(f"{path}: a price file maps model names to {{input, output}} dollars per million: {exc}") from exc
+        raise ConfigError(
+            f"{path}: a price file maps model names to {{input, output}} dollars per million: {exc}"
+        ) from exc
 
 
 class Meter(BaseCallbackHandler):

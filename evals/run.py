@@ -1,0 +1,97 @@
+"""The entry point of the evals room: loads suites, runs them on a model, and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from ..core.errors import InvalidInput
+from ..core.settings import Settings
+from ..llm.models import build_models
+from . import approvals, coding, edits, policy, routing
+from .meter import load_prices
+from .report import CaseResult, Report, SuiteReport
+from .suite import SCRIPTED, Bench, Suite
+
+SUITES: Final[dict[str, Suite]] = {
+    suite.name: suite for suite in (routing.SUITE, policy.SUITE, approvals.SUITE, edits.SUITE, coding.SUITE)
+}
+"""Every suite, in the order they run."""
+
+Progress = Callable[[CaseResult], None]
+
+
+def choose(names: Sequence[str]) -> list[Suite]:
+    """Find suites by name, all for none; `InvalidInput` lists what there is."""
+    unknown = [name for name in names if name not in SUITES]
+    if unknown:
+        raise InvalidInput(f"there is no suite {unknown[0]!r}; choose from {', '.join(SUITES)}")
+    return [SUITES[name] for name in names] if names else list(SUITES.values())
+
+
+def make_bench(model: str, *, settings: Settings | None = None, prices: Path | None = None) -> Bench:
+    """Prepare a model: `scripted`, or the name of one at the endpoint of `CODELAB_LLM__*`."""
+    if model == SCRIPTED:
+        return Bench()
+    settings = settings or Settings()
+    names = settings.llm.models.model_copy(update={"strong": model, "fast": model})
+    live = build_models(settings.llm.model_copy(update={"models": names}))
+    return Bench(model=model, live=live, prices=load_prices(prices))
+
+
+async def run_suite(
+    suite: Suite,
+    bench: Bench,
+    *,
+    mutants: bool = False,
+    cases: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> SuiteReport:
+    """Run one suite.
+
+    Args:
+        suite: Which.
+        bench: The model and the prices.
+        mutants: Spoil every case as well.
+        cases: Only these ids; empty means all.
+        progress: Told each result as it comes.
+    """
+    results: list[CaseResult] = []
+
+    def take(result: CaseResult) -> None:
+        results.append(result)
+        if progress:
+            progress(result)
+
+    for case in suite.cases():
+        if cases and case.id not in cases:
+            continue
+        take(await suite.evaluate(case, bench))
+        if mutants:
+            async for result in suite.mutants(case, bench):
+                take(result)
+    return SuiteReport(suite.name, results, suite.summary(results))
+
+
+async def run_suites(
+    names: Sequence[str] = (),
+    *,
+    model: str = SCRIPTED,
+    mutants: bool = False,
+    cases: Sequence[str] = (),
+    prices: Path | None = None,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Run suites by name (none: all) on a model.
+
+    Raises:
+        InvalidInput: A suite that does not exist.
+        ConfigError: A case that is not well formed, or a missing extra.
+    """
+    bench = make_bench(model, settings=settings, prices=prices)
+    reports = [
+        await run_suite(suite, bench, mutants=mutants, cases=cases, progress=progress) for suite in choose(names)
+    ]
+    return Report(bench.model, reports)
