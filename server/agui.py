@@ -66,7 +66,7 @@ def interrupt_of(approval: Mapping[str, Any]) -> Event:
         "expiresAt": approval.get("expires_at"),
         "metadata": {
             key: approval.get(key)
-            for key in ("tool", "args", "agent", "risk", "reason", "preview", "allowed_decisions", "interrupt_id")
+            for key in ("tool", "arguments", "agent", "risk", "reason", "preview", "allowed_decisions", "interrupt_id")
         },
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from ...runtime.workspaces.schemas import WorkspaceRecord
+from ...runtime.workspaces.schemas import Workspace
 from ..deps import AssistantReader, CurrentRuntime, WorkspaceReader, WorkspaceWriter
 from .bodies import NewWorkspace
 
@@ -28,14 +28,12 @@ async def list_agents(principal: AssistantReader, runtime: CurrentRuntime) -> li
 
 
 @router.get("/workspaces", tags=["workspaces"])
-async def list_workspaces(principal: WorkspaceReader, runtime: CurrentRuntime) -> list[WorkspaceRecord]:
+async def list_workspaces(principal: WorkspaceReader, runtime: CurrentRuntime) -> list[Workspace]:
     """List the workspaces you may use."""
     return await runtime.workspaces.list(principal)
 
 
 @router.post("/workspaces", status_code=201, tags=["workspaces"])
-async def register_workspace(
-    body: NewWorkspace, principal: WorkspaceWriter, runtime: CurrentRuntime
-) -> WorkspaceRecord:
+async def register_workspace(body: NewWorkspace, principal: WorkspaceWriter, runtime: CurrentRuntime) -> Workspace:
     """Register a folder; it must lie below one of the configured roots."""
     return await runtime.workspaces.register(principal, body.path, name=body.name)

@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from ...core.types import ThreadStatus
-from ...runtime.threads.schemas import MessageOut, Thread, ThreadPage
+from ...runtime.paging import Page
+from ...runtime.threads.schemas import Message, Thread
 from ..deps import CurrentRuntime, ThreadReader, ThreadWriter
 from .bodies import NewThread, ThreadChange
 
@@ -31,7 +32,7 @@ async def list_threads(
     status: ThreadStatus | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
-) -> ThreadPage:
+) -> Page[Thread]:
     """List your threads, newest first."""
     return await runtime.threads.list(principal, status=status, limit=limit, cursor=cursor)
 
@@ -55,6 +56,6 @@ async def delete_thread(thread_id: str, principal: ThreadWriter, runtime: Curren
 
 
 @router.get("/{thread_id}/messages")
-async def list_messages(thread_id: str, principal: ThreadReader, runtime: CurrentRuntime) -> list[MessageOut]:
+async def list_messages(thread_id: str, principal: ThreadReader, runtime: CurrentRuntime) -> list[Message]:
     """Read the conversation, an unfinished turn included."""
     return await runtime.threads.messages(principal, thread_id)

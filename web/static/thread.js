@@ -57,11 +57,11 @@ function approvalCard(interrupt) {
   const preview = facts.preview ?? {};
   const pre = element("pre", "diff", "");
   if (preview.kind === "diff") renderDiff(pre, preview.diff ?? "");
-  else pre.textContent = preview.command ?? preview.text ?? JSON.stringify(preview.questions ?? facts.args, null, 2);
+  else pre.textContent = preview.command ?? preview.text ?? JSON.stringify(preview.questions ?? facts.arguments, null, 2);
   card.append(pre);
   for (const warning of preview.warnings ?? []) card.append(element("p", "warning", warning));
   const args = /** @type {HTMLTextAreaElement} */ (element("textarea", "args"));
-  args.value = JSON.stringify(facts.args ?? {}, null, 2);
+  args.value = JSON.stringify(facts.arguments ?? {}, null, 2);
   args.rows = 6;
   args.hidden = true;
   args.setAttribute("aria-label", "Arguments");
