@@ -34,8 +34,8 @@ def normalised(text: str, old: str, new: str) -> Found:
     if whole:
         old, new = _without_eol(old), _without_eol(new)
     raw = text.split("\n")
-    lines = [_fold(line) for line in raw]
-    needle = "\n".join(_fold(line) for line in old.split("\n"))
+    lines = [fold(line) for line in raw]
+    needle = "\n".join(fold(line) for line in old.split("\n"))
     if not needle.strip():
         return []
     to_line_end = whole or old[-1] in _BLANKS  # else `foo ` would be found in `foobar`
@@ -56,8 +56,8 @@ def normalised(text: str, old: str, new: str) -> Found:
 def shifted(text: str, old: str, new: str) -> Found:
     """Find the whole lines of `old` moved left or right by one same indentation; `new` is moved likewise."""
     raw = text.split("\n")
-    lines = [_fold(line) for line in raw]
-    wanted = [_fold(line) for line in _without_eol(old).split("\n")]
+    lines = [fold(line) for line in raw]
+    wanted = [fold(line) for line in _without_eol(old).split("\n")]
     anchor = next((at for at, line in enumerate(wanted) if line.strip()), None)
     if anchor is None:
         return []
@@ -123,7 +123,8 @@ def _occurrences(text: str, needle: str) -> list[int]:
     return found
 
 
-def _fold(line: str) -> str:
+def fold(line: str) -> str:
+    """Take off what two equal lines may differ in: typographic quotes, blanks and CR at the end."""
     return line.translate(_QUOTES).rstrip(_BLANKS)
 
 

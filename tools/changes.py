@@ -1,0 +1,122 @@
+"""Changes to files before they happen: shown as a diff, carried out all or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from ..core.errors import CodeLabError, InvalidInput
+from .diffing import counts, unified
+from .syntax import report
+from .textfile import decode, short_hash
+from .workspace import Workspace
+
+_NOWHERE = "/dev/null"
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """One file before and after.
+
+    Attributes:
+        path: Where it is afterwards (real, relative); where it was, when it is deleted.
+        before: Its bytes now; None when it does not exist.
+        after: Its bytes afterwards; None when it is deleted.
+        source: Where it was, when it moves; `before` is what stands there.
+    """
+
+    path: str
+    before: bytes | None
+    after: bytes | None
+    source: str | None = None
+
+    def diff(self) -> str:
+        """Write the change as a unified diff. May take a moment: call it in a thread for big files."""
+        old, new = self._sides()
+        head = f"rename from {self.source}\nrename to {self.path}\n" if self.source else ""
+        before, after = _text(self.before, self.path), _text(self.after, self.path)
+        if before is None or after is None:
+            return f"{head}Binary file {self.path} changes ({_size(self.before)} -> {_size(self.after)})\n"
+        body = unified(before, after, old=old, new=new)
+        if body or head:
+            return head + body
+        return f"--- {old}\n+++ {new}\n" if _NOWHERE in (old, new) else ""
+
+    def summary(self) -> str:
+        """Say in one line what changes: kind, path, lines added and removed, the new hash."""
+        if self.after is None:
+            return f"deleted {self.path}"
+        size = self._counts()
+        if self.source is not None:
+            what = f"moved {self.source} to {self.path}"
+        else:
+            what = f"{'created' if self.before is None else 'changed'} {self.path}"
+        return f"{what}{size} · {short_hash(self.after)}"
+
+    def syntax_report(self) -> str:
+        """Name new syntax errors; empty when there are none. Blocks."""
+        after = _text(self.after, self.path) if self.after is not None else None
+        if after is None:
+            return ""
+        return report(self.path, _text(self.before, self.path) if self.before is not None else None, after)
+
+    def _sides(self) -> tuple[str, str]:
+        old = _NOWHERE if self.before is None else f"a/{self.source or self.path}"
+        return old, _NOWHERE if self.after is None else f"b/{self.path}"
+
+    def _counts(self) -> str:
+        before, after = _text(self.before, self.path), _text(self.after, self.path)
+        if before is None or after is None:
+            return ""
+        added, removed = counts(before, after)
+        return f" (+{added} -{removed} lines)"
+
+
+def diff_of(changes: Sequence[FileChange]) -> str:
+    """Write several changes as one diff."""
+    return "".join(change.diff() for change in changes)
+
+
+async def carry_out(workspace: Workspace, changes: Sequence[FileChange]) -> None:
+    """Make the changes; when one fails, undo those made and raise what it raised."""
+    done: list[FileChange] = []
+    try:
+        for change in changes:
+            done.append(change)
+            await _make(workspace, change)
+    except (OSError, CodeLabError):
+        for change in reversed(done):
+            with suppress(OSError, CodeLabError):  # the first failure is the one to tell
+                await _undo(workspace, change)
+        raise
+
+
+async def _make(workspace: Workspace, change: FileChange) -> None:
+    if change.source is not None:
+        await workspace.move(change.source, change.path)
+    if change.after is None:
+        await workspace.delete(change.path)
+    elif change.source is None or change.after != change.before:
+        await workspace.write(change.path, change.after)
+
+
+async def _undo(workspace: Workspace, change: FileChange) -> None:
+    if change.source is not None:
+        await workspace.move(change.path, change.source)
+        await workspace.write(change.source, change.before or b"")
+    elif change.before is None:
+        await workspace.delete(change.path)
+    else:
+        await workspace.write(change.path, change.before)
+
+
+def _text(data: bytes | None, path: str) -> str | None:
+    try:
+        return "" if data is None else decode(data, path=path).text
+    except InvalidInput:
+        return None
+
+
+def _size(data: bytes | None) -> str:
+    return "nothing" if data is None else f"{len(data)} bytes"
