@@ -144,14 +144,14 @@ class EventLog:
     """
 
     def __init__(self, database: Database, *, poll_s: float = 1.0) -> None:
-        self._database = database
+        self.database = database
         self._poll_s = poll_s
         self._subscribers: dict[str, set[_Subscriber]] = defaultdict(set)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[LogTransaction]:
         """Write rows and log records in one transaction; announce after the commit."""
-        async with self._database.transaction() as session:
+        async with self.database.transaction() as session:
             writing = LogTransaction(session)
             yield writing
         self.announce(writing.written)
@@ -179,7 +179,7 @@ class EventLog:
 
     async def head(self, thread_id: str) -> tuple[str, int]:
         """Tell a thread's epoch and its last `seq`; `NotFound` when there is no such thread."""
-        async with self._database.read() as session:
+        async with self.database.read() as session:
             found = await session.execute(select(ThreadRow.epoch, ThreadRow.last_seq).where(ThreadRow.id == thread_id))
         row = found.one_or_none()
         if row is None:
@@ -239,7 +239,7 @@ class EventLog:
             after = page[-1].seq
 
     async def _page(self, query: Select[tuple[RunEventRow]]) -> list[LoggedEvent]:
-        async with self._database.read() as session:
+        async with self.database.read() as session:
             rows = (await session.scalars(query)).all()
         return [LoggedEvent(r.thread_id, r.seq, r.run_id, r.attempt, r.type, r.data, r.at) for r in rows]
 
@@ -247,9 +247,9 @@ class EventLog:
         query = select(RunEventRow.seq).where(
             RunEventRow.run_id == run_id, RunEventRow.type == FINISHED, RunEventRow.seq <= after
         )
-        async with self._database.read() as session:
+        async with self.database.read() as session:
             return (await session.execute(query.limit(1))).first() is not None
 
     async def _exists(self, thread_id: str) -> bool:
-        async with self._database.read() as session:
+        async with self.database.read() as session:
             return await session.get(ThreadRow, thread_id) is not None

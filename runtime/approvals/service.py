@@ -1,0 +1,192 @@
+"""Read and decide approvals. When all of a run's are decided, the turn goes on in a new run."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ...core.errors import Conflict, InvalidInput, NotFound
+from ...core.events import ApprovalDecided, EventBus
+from ...core.types import ApprovalStatus, DecisionKind, Principal, ThreadStatus, utc_now
+from ...store.eventlog import EventLog, LogTransaction
+from ...store.models import ApprovalRow, RunRow, ThreadRow
+from ...store.texts import clean_text
+from ..runs.repository import get_run, new_run
+from ..runs.signals import Signals
+from ..scope import owner_of
+from ..threads.repository import get_thread
+from .repository import approvals_of, approvals_of_run, decided_event, expired_approvals, get_approval
+from .requests import EXPIRED_TEXT, resume_for
+from .schemas import Approval
+
+CLOCK: Final = "clock"
+_BATCH: Final = 50
+_BECOMES = {
+    DecisionKind.APPROVE: ApprovalStatus.APPROVED,
+    DecisionKind.EDIT: ApprovalStatus.EDITED,
+    DecisionKind.REJECT: ApprovalStatus.REJECTED,
+    DecisionKind.RESPOND: ApprovalStatus.RESPONDED,
+}
+
+
+class ApprovalService:
+    """What people decide.
+
+    Args:
+        log: The event log and, through it, the database.
+        signals: Wakes the executor for the run that goes on.
+        bus: Told of every decision.
+    """
+
+    def __init__(self, *, log: EventLog, signals: Signals, bus: EventBus) -> None:
+        self._log = log
+        self._signals = signals
+        self._bus = bus
+
+    async def list(
+        self,
+        principal: Principal,
+        *,
+        status: ApprovalStatus | None = None,
+        thread_id: str | None = None,
+        limit: int = 200,
+    ) -> list[Approval]:
+        """List approvals, oldest first."""
+        async with self._log.database.read() as session:
+            rows = await approvals_of(session, principal, status=status, thread_id=thread_id, limit=limit)
+        return [Approval.model_validate(row) for row in rows]
+
+    async def get(self, principal: Principal, approval_id: str) -> Approval:
+        """Fetch one; `NotFound` when there is none of this principal's."""
+        async with self._log.database.read() as session:
+            return Approval.model_validate(await get_approval(session, principal, approval_id))
+
+    async def decide(
+        self,
+        principal: Principal,
+        approval_id: str,
+        decision: str,
+        *,
+        arguments: dict[str, Any] | None = None,
+        message: str | None = None,
+    ) -> tuple[Approval, bool]:
+        """Decide one call; the approval, and whether this very decision stood already.
+
+        Args:
+            principal: Who decides.
+            approval_id: What is decided.
+            decision: `approve`, `edit` (with `arguments`), `reject` or `respond` (with `message`).
+            arguments: The call's new arguments; validated again where the tool runs.
+            message: A word to the agent; its answer when responding.
+
+        Raises:
+            InvalidInput: `invalid_decision`: not allowed here, or its parts do not fit.
+            Conflict: `approval_already_decided` otherwise, or `approval_expired`.
+        """
+        message = clean_text(message) if message else None
+        async with self._log.transaction() as writing:
+            seen = await get_approval(writing.session, principal, approval_id)
+            thread = await get_thread(writing.session, principal, seen.thread_id, lock=True)
+            row = await get_approval(writing.session, principal, approval_id, fresh=True)
+            if row.status != ApprovalStatus.PENDING:
+                return _replayed(row, decision, arguments, message), True
+            kind = _checked(row, decision, arguments, message)
+            row.status, row.decision = _BECOMES[kind], kind
+            row.edited_args, row.message = arguments, message
+            row.decided_by, row.decided_at = principal.user_id, utc_now()
+            resumed = await self._settle(writing, thread, row, by=principal.user_id)
+        await self._tell(row, resumed, kind, principal.user_id)
+        return Approval.model_validate(row), False
+
+    async def expire(self) -> int:
+        """Let the clock decide what nobody did in time (a rejection); how many."""
+        async with self._log.database.read() as session:
+            late = await expired_approvals(session, utc_now(), _BATCH)
+        for row in late:
+            await self._expire(owner_of(row), row.id)
+        return len(late)
+
+    async def _expire(self, principal: Principal, approval_id: str) -> None:
+        try:
+            async with self._log.transaction() as writing:
+                seen = await get_approval(writing.session, principal, approval_id)
+                thread = await get_thread(writing.session, principal, seen.thread_id, lock=True)
+                row = await get_approval(writing.session, principal, approval_id, fresh=True)
+                if row.status != ApprovalStatus.PENDING:
+                    return
+                row.status, row.message = ApprovalStatus.EXPIRED, EXPIRED_TEXT
+                row.decided_by, row.decided_at = CLOCK, utc_now()
+                resumed = await self._settle(writing, thread, row, by=CLOCK)
+        except NotFound:
+            return  # deleted meanwhile
+        await self._tell(row, resumed, ApprovalStatus.EXPIRED, CLOCK)
+
+    async def _settle(self, writing: LogTransaction, thread: ThreadRow, row: ApprovalRow, *, by: str) -> RunRow | None:
+        """Log the decision; when it was the run's last, queue the run that goes on. The caller's transaction."""
+        await writing.session.flush()
+        event = decided_event(row.id, row.tool_call_id, row.decision or row.status, by)
+        await writing.log(row.thread_id, [event], run_id=row.run_id)
+        asked = await approvals_of_run(writing.session, row.run_id)
+        if any(other.status == ApprovalStatus.PENDING for other in asked):
+            return None
+        before = await get_run(writing.session, owner_of(row), row.thread_id, row.run_id)
+        resumed = new_run(
+            owner_of(row),
+            thread_id=row.thread_id,
+            turn_id=row.turn_id,
+            settings=before.settings,
+            resume=resume_for(asked),
+            resumes_run_id=row.run_id,
+        )
+        writing.session.add(resumed)
+        thread.status, thread.updated_at = ThreadStatus.BUSY, utc_now()
+        await writing.session.flush()
+        return resumed
+
+    async def _tell(self, row: ApprovalRow, resumed: RunRow | None, decision: str, by: str) -> None:
+        if resumed is not None:
+            self._signals.ready(resumed.id)
+        await self._bus.publish(
+            ApprovalDecided(
+                approval_id=row.id,
+                decision=str(decision),
+                by=by,
+                thread_id=row.thread_id,
+                turn_id=row.turn_id,
+                run_id=row.run_id,
+                user_id=row.owner_id,
+                tenant_id=row.tenant_id,
+                agent=row.agent,
+            )
+        )
+
+
+def _checked(row: ApprovalRow, decision: str, arguments: dict[str, Any] | None, message: str | None) -> DecisionKind:
+    if row.expires_at is not None and row.expires_at <= utc_now():
+        raise Conflict("Nobody decided this in time; it counts as rejected", code="approval_expired")
+    if decision not in row.allowed:
+        raise _invalid(f"This may be answered by {', '.join(row.allowed)}, not by {decision!r}")
+    kind = DecisionKind(decision)
+    if (kind is DecisionKind.EDIT) != (arguments is not None):
+        raise _invalid("`arguments` go with `edit`, and only with it")
+    if kind is DecisionKind.RESPOND and not message:
+        raise _invalid("`respond` needs a `message`")
+    return kind
+
+
+def _replayed(row: ApprovalRow, decision: str, arguments: dict[str, Any] | None, message: str | None) -> Approval:
+    if row.status == ApprovalStatus.EXPIRED:
+        raise Conflict("Nobody decided this in time; it counts as rejected", code="approval_expired")
+    same = row.decision == decision and row.edited_args == arguments
+    if decision == DecisionKind.RESPOND:
+        same = same and row.message == message
+    if not same:
+        raise Conflict(
+            f"This was already decided: {row.decision or row.status}",
+            code="approval_already_decided",
+            status_now=row.status,
+        )
+    return Approval.model_validate(row)
+
+
+def _invalid(why: str) -> InvalidInput:
+    return InvalidInput(why, code="invalid_decision")

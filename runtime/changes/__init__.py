@@ -1,0 +1,1 @@
+"""What the turns did to the files."""

@@ -1,0 +1,1 @@
+"""Executions of the graph, from the queue to the event log."""

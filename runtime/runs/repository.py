@@ -1,0 +1,109 @@
+"""Rows of runs and turns. The pending row is the queue entry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import exists, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from ...core.errors import NotFound
+from ...core.types import Principal, RunStatus, new_id, utc_now
+from ...store.models import RunRow, TurnRow
+from ..scope import mine, owned_by
+
+ACTIVE = (RunStatus.PENDING, RunStatus.RUNNING)
+
+
+async def get_run(session: AsyncSession, principal: Principal, thread_id: str, run_id: str) -> RunRow:
+    """Fetch one of a thread; `NotFound` when there is none of this principal's."""
+    query = select(RunRow).where(RunRow.id == run_id, RunRow.thread_id == thread_id, mine(RunRow, principal))
+    row = (await session.scalars(query)).one_or_none()
+    if row is None:
+        raise NotFound("There is no such run in this thread")
+    return row
+
+
+async def runs_of(session: AsyncSession, principal: Principal, thread_id: str, limit: int) -> Sequence[RunRow]:
+    """Fetch a thread's runs, newest first."""
+    query = select(RunRow).where(RunRow.thread_id == thread_id, mine(RunRow, principal))
+    return (await session.scalars(query.order_by(RunRow.created_at.desc(), RunRow.id.desc()).limit(limit))).all()
+
+
+async def active_run(session: AsyncSession, thread_id: str) -> str | None:
+    """Name the thread's pending or running run."""
+    query = select(RunRow.id).where(RunRow.thread_id == thread_id, RunRow.status.in_(ACTIVE))
+    return (await session.scalars(query.limit(1))).first()
+
+
+def new_run(principal: Principal, *, thread_id: str, turn_id: str, settings: dict[str, Any], **more: Any) -> RunRow:
+    """Make a pending row (`input=` or `resume=` with `resumes_run_id=`)."""
+    return RunRow(
+        id=new_id(),
+        thread_id=thread_id,
+        turn_id=turn_id,
+        status=RunStatus.PENDING,
+        settings=settings,
+        attempt=0,
+        cancel_requested=False,
+        created_at=utc_now(),
+        **owned_by(principal),
+        **more,
+    )
+
+
+async def claim(session: AsyncSession, run_id: str, owner: str) -> RunRow | None:
+    """Take a pending run; None when it is gone, taken, or another run of its thread is running.
+
+    A racer that loses on the partial unique index gets the database's `IntegrityError`.
+    """
+    other = aliased(RunRow)
+    busy = exists().where(other.thread_id == RunRow.thread_id, other.status == RunStatus.RUNNING)
+    now = utc_now()
+    taken = (
+        update(RunRow)
+        .where(RunRow.id == run_id, RunRow.status == RunStatus.PENDING, ~busy)
+        .values(status=RunStatus.RUNNING, owner=owner, heartbeat_at=now, started_at=now, attempt=RunRow.attempt + 1)
+        .returning(RunRow)
+        .execution_options(synchronize_session=False)
+    )
+    return (await session.scalars(taken)).one_or_none()
+
+
+async def pending_before(session: AsyncSession, before: datetime, limit: int) -> Sequence[str]:
+    """Name the runs that have been pending since `before`, oldest first."""
+    query = select(RunRow.id).where(RunRow.status == RunStatus.PENDING, RunRow.created_at < before)
+    return (await session.scalars(query.order_by(RunRow.created_at).limit(limit))).all()
+
+
+async def running_rows(session: AsyncSession) -> Sequence[RunRow]:
+    """Fetch every running row."""
+    return (await session.scalars(select(RunRow).where(RunRow.status == RunStatus.RUNNING))).all()
+
+
+async def requeue(session: AsyncSession, row: RunRow) -> bool:
+    """Put a run whose owner is gone back to pending, unless it moved meanwhile; the next claim counts the attempt."""
+    back = (
+        update(RunRow)
+        .where(RunRow.id == row.id, RunRow.status == RunStatus.RUNNING)
+        .where(RunRow.owner == row.owner, RunRow.attempt == row.attempt, RunRow.heartbeat_at == row.heartbeat_at)
+        .values(status=RunStatus.PENDING, owner=None, heartbeat_at=None)
+        .returning(RunRow.id)
+        .execution_options(synchronize_session=False)
+    )
+    return (await session.scalars(back)).one_or_none() is not None
+
+
+async def get_turn(session: AsyncSession, turn_id: str) -> TurnRow:
+    """Fetch a turn that is known to exist."""
+    return (await session.scalars(select(TurnRow).where(TurnRow.id == turn_id))).one()
+
+
+async def unfinished_turn(session: AsyncSession, thread_id: str) -> bool:
+    """Tell whether the thread's newest turn may have left messages that the root's state does not hold."""
+    query = select(TurnRow.status).where(TurnRow.thread_id == thread_id)
+    newest = (await session.scalars(query.order_by(TurnRow.created_at.desc(), TurnRow.id.desc()).limit(1))).first()
+    return newest is not None and newest != RunStatus.SUCCESS

@@ -1,0 +1,175 @@
+"""Start, read, cancel and await runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from dataclasses import asdict, replace
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ...core.context import RunSettings
+from ...core.errors import Conflict, InvalidInput
+from ...core.settings import AgentsSettings
+from ...core.types import ApprovalMode, Principal, RunStatus, ThreadStatus, new_id, utc_now
+from ...store.eventlog import EventLog, LogTransaction, NewEvent
+from ...store.models import RunRow, ThreadRow, TurnRow
+from ...store.texts import clean_text
+from ..approvals.repository import cancel_pending
+from ..scope import owned_by, owner_of
+from ..threads.repository import get_thread
+from .repository import ACTIVE, active_run, get_run, get_turn, new_run, runs_of, unfinished_turn
+from .schemas import Run
+from .signals import Signals
+
+MAX_TEXT: Final = 400_000
+MODEL_ROLES: Final = frozenset({"strong", "fast"})
+_TITLE: Final = 80
+
+
+class RunService:
+    """Runs of one principal's threads.
+
+    Args:
+        log: The event log and, through it, the database.
+        signals: Wakes the executor.
+        agents: Names that a message may ask for.
+        limits: What a client's own limits are capped by.
+    """
+
+    def __init__(self, *, log: EventLog, signals: Signals, agents: Collection[str], limits: AgentsSettings) -> None:
+        self._log = log
+        self._signals = signals
+        self._agents = frozenset(agents)
+        self._limits = limits
+
+    async def start(self, principal: Principal, thread_id: str, *, text: str, settings: RunSettings) -> Run:
+        """Store a person's message as a new turn with its first run, and wake the executor.
+
+        A turn that waits for approvals is given up: they are cancelled and its messages are kept.
+
+        Raises:
+            InvalidInput: `unknown_agent`, or settings that make no sense; nothing was stored.
+            Conflict: `thread_busy`: a run is pending or running.
+        """
+        text = clean_text(text)
+        if not text.strip() or len(text) > MAX_TEXT:
+            raise InvalidInput(f"A message needs between 1 and {MAX_TEXT} characters")
+        capped = self._capped(settings)
+        async with self._log.transaction() as writing:
+            thread = await get_thread(writing.session, principal, thread_id, lock=True)
+            if await active_run(writing.session, thread_id) is not None:
+                raise Conflict("A run of this thread is not finished; wait for it or cancel it", code="thread_busy")
+            await cancel_pending(writing, thread_id, by=principal.user_id)
+            fold = await unfinished_turn(writing.session, thread_id)
+            run = self._store(writing.session, thread, text=text, settings=capped, fold=fold)
+            said = {"message_id": (run.input or {})["message_id"], "text": text}
+            await writing.session.flush()
+            await writing.log(thread_id, [NewEvent("message.user", said)], run_id=run.id)
+        self._signals.ready(run.id)
+        return Run.model_validate(run)
+
+    async def get(self, principal: Principal, thread_id: str, run_id: str) -> Run:
+        """Fetch one; `NotFound` when there is none of this principal's."""
+        async with self._log.database.read() as session:
+            return Run.model_validate(await get_run(session, principal, thread_id, run_id))
+
+    async def list(self, principal: Principal, thread_id: str, *, limit: int = 50) -> list[Run]:
+        """List a thread's runs, newest first."""
+        async with self._log.database.read() as session:
+            await get_thread(session, principal, thread_id)
+            return [Run.model_validate(row) for row in await runs_of(session, principal, thread_id, limit)]
+
+    async def cancel(self, principal: Principal, thread_id: str, run_id: str) -> Run:
+        """Ask a run to stop; one that waits for approvals gives them up.
+
+        A pending run is interrupted at once. A running one stops soon after: see `wait`.
+
+        Raises:
+            Conflict: `run_finished`.
+        """
+        async with self._log.transaction() as writing:
+            thread = await get_thread(writing.session, principal, thread_id, lock=True)
+            row = await get_run(writing.session, principal, thread_id, run_id)
+            if row.status == RunStatus.PENDING and row.attempt == 0:
+                await self._drop(writing, thread, row)
+            elif row.status in ACTIVE:
+                row.cancel_requested = True
+            elif not await cancel_pending(writing, thread_id, by=principal.user_id, run_id=run_id):
+                raise Conflict("This run is finished", code="run_finished")
+            else:
+                thread.status, thread.updated_at = ThreadStatus.IDLE, utc_now()
+            await writing.session.flush()
+        self._signals.cancel(run_id)
+        return Run.model_validate(row)
+
+    async def wait(self, principal: Principal, thread_id: str, run_id: str, timeout_s: float | None = None) -> Run:
+        """Wait until a run has come to rest; `TimeoutError` when that takes too long."""
+        run = await self.get(principal, thread_id, run_id)
+        if run.finished:
+            return run
+        async with asyncio.timeout(timeout_s):
+            async for _ in self._log.tail(thread_id, run_id=run_id):
+                pass
+        return await self.get(principal, thread_id, run_id)
+
+    def _capped(self, settings: RunSettings) -> RunSettings:
+        if settings.agent is not None and settings.agent not in self._agents:
+            known = ", ".join(sorted(self._agents))
+            raise InvalidInput(f"There is no agent {settings.agent!r}; there are {known}", code="unknown_agent")
+        if settings.approval_mode not in set(ApprovalMode):
+            raise InvalidInput("approval_mode is one of ask, auto, deny")
+        if settings.model is not None and settings.model not in MODEL_ROLES:
+            raise InvalidInput("model is a role: strong or fast")
+        return replace(
+            settings,
+            approval_mode=str(settings.approval_mode),
+            max_model_calls=_cap("max_model_calls", settings.max_model_calls, self._limits.max_model_calls),
+            max_tool_calls=_cap("max_tool_calls", settings.max_tool_calls, self._limits.max_tool_calls),
+        )
+
+    def _store(
+        self, session: AsyncSession, thread: ThreadRow, *, text: str, settings: RunSettings, fold: bool
+    ) -> RunRow:
+        principal = owner_of(thread)
+        settings = replace(settings, workspace=thread.workspace_id)
+        message_id, turn_id, now = new_id(), new_id(), utc_now()
+        turn = TurnRow(
+            id=turn_id,
+            thread_id=thread.id,
+            message_id=message_id,
+            agent=settings.agent,
+            approval_mode=settings.approval_mode,
+            status=RunStatus.PENDING,
+            created_at=now,
+            **owned_by(principal),
+        )
+        run = new_run(
+            principal,
+            thread_id=thread.id,
+            turn_id=turn_id,
+            settings=asdict(settings),
+            input={"text": text, "message_id": message_id, "fold": fold},
+        )
+        thread.status, thread.updated_at = ThreadStatus.BUSY, now
+        thread.title = thread.title or text.strip().splitlines()[0][:_TITLE]
+        session.add(turn)
+        session.add(run)
+        return run
+
+    async def _drop(self, writing: LogTransaction, thread: ThreadRow, row: RunRow) -> None:
+        now = utc_now()
+        row.status, row.reason, row.cancel_requested, row.ended_at = RunStatus.INTERRUPTED, "cancelled", True, now
+        thread.status, thread.updated_at = ThreadStatus.IDLE, now
+        turn = await get_turn(writing.session, row.turn_id)
+        turn.status, turn.ended_at = RunStatus.INTERRUPTED, now
+        await writing.session.flush()
+        ended = NewEvent("run.finished", {"status": RunStatus.INTERRUPTED, "reason": "cancelled"})
+        await writing.log(thread.id, [ended], run_id=row.id)
+
+
+def _cap(name: str, asked: int | None, limit: int) -> int | None:
+    if asked is not None and asked < 1:
+        raise InvalidInput(f"{name} must be at least 1")
+    return min(asked, limit) if asked is not None else None

@@ -1,0 +1,25 @@
+"""Whose rows: every query of a service is bound to its principal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_
+
+from ..core.types import Principal
+from ..store.models.base import Owned
+
+
+def mine(table: type[Owned], principal: Principal) -> ColumnElement[bool]:
+    """Bind a query to the principal's own rows."""
+    return and_(table.owner_id == principal.user_id, table.tenant_id == principal.tenant_id)
+
+
+def owned_by(principal: Principal) -> dict[str, Any]:
+    """Name the owner of a new row."""
+    return {"owner_id": principal.user_id, "tenant_id": principal.tenant_id}
+
+
+def owner_of(row: Owned) -> Principal:
+    """Name the principal that a stored row acts for."""
+    return Principal(user_id=row.owner_id, tenant_id=row.tenant_id)

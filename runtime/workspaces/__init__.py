@@ -1,0 +1,1 @@
+"""Folders that agents may work in."""
