@@ -13,6 +13,9 @@ from .request import Done
 
 _NUMBERED = re.compile(r"^\s*\d+\s*[|:\t→]\s?")
 _ABSENT = re.compile(r"not found|no such|does not exist|there is no|нет такого|не найден", re.IGNORECASE)
+_WHOLE = re.compile(
+    r"this|here|(?:the\s+)?(?:project|repo|repository|code|workspace)|проект\w*|репозитори\w*|код\w*", re.IGNORECASE
+)
 _NOT_STEPS = frozenset({"switch_agent", "update_todo_list"})
 
 
@@ -115,13 +118,17 @@ def _same_name(path: str, listing: str) -> str | None:
     return hits[0] if len(hits) == 1 and hits[0] != path else None
 
 
+def _place(intent: Intent) -> str:
+    return "" if _WHOLE.fullmatch(intent["path"]) else intent["path"]
+
+
 def _list(intent: Intent) -> Call:
-    return Call("list_files", {"path": intent["path"] or ".", "recursive": bool(intent["deep"])})
+    return Call("list_files", {"path": _place(intent) or ".", "recursive": bool(intent["deep"])})
 
 
 def _search(intent: Intent) -> Call:
     args: dict[str, Any] = {"pattern": intent["pattern"]}
-    return Call("search_files", {**args, "path": intent["path"]} if intent["path"] else args)
+    return Call("search_files", {**args, "path": _place(intent)} if _place(intent) else args)
 
 
 def _replace(intent: Intent) -> Call:

@@ -16,7 +16,7 @@ _QUOTED = re.compile(
 )
 _MARK = re.compile("\x00(\\d+)\x00")
 _SPLIT = re.compile(
-    r"\s*(?:;|\n+|(?<=[\w\x00])\.\s+|,?\s*\b(?:and\s+then|then|after\s+that|а\s+затем|и\s+затем|затем|потом|после\s+этого)\b,?\s+"
+    r"\s*(?:;|\n+(?!\s*\x00)|(?<=[\w\x00])\.\s+|,?\s*\b(?:and\s+then|then|after\s+that|а\s+затем|и\s+затем|затем|потом|после\s+этого)\b,?\s+"
     r"|,?\s+(?:and|и)\s+(?=(?:read|show|list|run|execute|create|write|replace|append|commit|search|find|delete|remove|"
     r"explain|rename|finish|прочитай|покажи|перечисли|запусти|выполни|создай|замени|допиши|добавь|закоммить|"
     r"найди|удали|объясни|переименуй|заверши|сделай\s+коммит)\b))",
