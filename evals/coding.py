@@ -20,7 +20,7 @@ from pydantic import Field
 
 from . import checks
 from .cases import Case, RoutedTo, Steps, parse_case, script_of
-from .grading import Tested, pytest_command, run_tests, write_files
+from .grading import Tested, contents, pytest_command, run_tests, write_files
 from .meter import Spent
 from .report import CaseResult, Check
 from .session import Outcome, Session, Turn
@@ -74,12 +74,6 @@ def task_folder(name: str) -> Iterator[Path]:
 def task_files(folder: Path) -> dict[str, bytes]:
     """Read what a task keeps in a folder, under the names that the files really have."""
     return {name.removesuffix(".txt") if name.endswith(".py.txt") else name: b for name, b in contents(folder).items()}
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Read every file of a folder, caches apart."""
-    found = (path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
 async def run_hidden(work: Path, folder: Path) -> Tested:

@@ -77,3 +77,9 @@ def write_files(contents: Mapping[str, bytes], root: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         path.write_bytes(data)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Read every file of a folder, caches apart."""
+    found = (path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}

@@ -21,9 +21,10 @@ from ..graph.router import CERTAIN, Router
 from ..graph.rules import route_by_rules
 from ..llm.scripted import Reply, Script
 from ..tools.context import Models, RunContext
+from ..tools.memory import MemoryArtifacts, MemoryJournal
 from ..tools.workspaces.local import LocalWorkspace
 from .cases import Case, load_cases
-from .doubles import MemoryArtifacts, MemoryJournal, Notes
+from .notes import Notes
 from .report import CaseResult, Check
 from .session import FAILURES
 from .suite import Bench

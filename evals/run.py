@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from ..core.errors import InvalidInput
+from ..core.errors import ConfigError, InvalidInput
 from ..core.settings import Settings
-from ..llm.models import build_models
+from ..llm.demo import DemoChatModel
+from ..llm.models import StaticModels, build_models
 from . import approvals, coding, edits, policy, routing
+from .exercism import Exercises, ExercismSuite
 from .meter import load_prices
 from .report import CaseResult, Report, SuiteReport
 from .suite import SCRIPTED, Bench, Suite
@@ -19,6 +21,7 @@ SUITES: Final[dict[str, Suite]] = {
 }
 """Every suite, in the order they run."""
 
+DEMO = "demo"
 Progress = Callable[[CaseResult], None]
 
 
@@ -31,12 +34,25 @@ def choose(names: Sequence[str]) -> list[Suite]:
 
 
 def make_bench(model: str, *, settings: Settings | None = None, prices: Path | None = None) -> Bench:
-    """Prepare a model: `scripted`, or the name of one at the endpoint of `CODELAB_LLM__*`."""
+    """Prepare a model.
+
+    Args:
+        model: `scripted`, `demo`, or the name of a model at the endpoint of `CODELAB_LLM__*`.
+        settings: Default: those of the environment.
+        prices: A price file (see `meter.load_prices`).
+
+    Raises:
+        ConfigError: A real model is named, but no endpoint or key is set.
+    """
     if model == SCRIPTED:
         return Bench()
+    if model == DEMO:
+        return Bench(model=DEMO, live=StaticModels(DemoChatModel()), free=True)
     settings = settings or Settings()
     names = settings.llm.models.model_copy(update={"strong": model, "fast": model})
     live = build_models(settings.llm.model_copy(update={"models": names}))
+    if isinstance(live.chat("strong"), DemoChatModel):
+        raise ConfigError(f"to run {model!r}, set CODELAB_LLM__BASE_URL or CODELAB_LLM__API_KEY")
     return Bench(model=model, live=live, prices=load_prices(prices))
 
 
@@ -82,16 +98,16 @@ async def run_suites(
     cases: Sequence[str] = (),
     prices: Path | None = None,
     settings: Settings | None = None,
+    exercises: Exercises | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Run suites by name (none: all) on a model.
+    """Run suites by name (none: all) on a model; with `exercises`, those instead.
 
     Raises:
         InvalidInput: A suite that does not exist.
         ConfigError: A case that is not well formed, or a missing extra.
     """
     bench = make_bench(model, settings=settings, prices=prices)
-    reports = [
-        await run_suite(suite, bench, mutants=mutants, cases=cases, progress=progress) for suite in choose(names)
-    ]
+    suites: Sequence[Suite] = [ExercismSuite(exercises)] if exercises else choose(names)
+    reports = [await run_suite(suite, bench, mutants=mutants, cases=cases, progress=progress) for suite in suites]
     return Report(bench.model, reports)

@@ -24,9 +24,10 @@ from ..core.errors import CodeLabError
 from ..core.types import ApprovalMode, Principal, new_id
 from ..graph.build import build_graph, user_message
 from ..tools.context import Models, RunContext
+from ..tools.memory import MemoryArtifacts, MemoryJournal
 from ..tools.workspaces.local import LocalWorkspace
-from .doubles import MemoryArtifacts, MemoryJournal, Notes
 from .meter import Meter
+from .notes import Notes
 
 FAILURES = (CodeLabError, LangChainException, OpenAIError, OSError, RuntimeError, ValueError, LookupError)
 """What may go wrong in one case without ending the suite; a programming error still does."""
@@ -36,14 +37,16 @@ Decision = dict[str, Any]
 Decider = Callable[[Sequence[Action]], Sequence[Decision]]
 
 
-def approve_all(actions: Sequence[Action]) -> Sequence[Decision]:
-    """Approve whatever is asked; a question gets no answer, a clarification the router's guess."""
-    return [_yes(action) for action in actions]
+def careful(actions: Sequence[Action]) -> Sequence[Decision]:
+    """Approve what is asked unless it is risky: a real model acts on a real machine. Questions get no answer."""
+    return [_decide(action) for action in actions]
 
 
-def _yes(action: Action) -> Decision:
+def _decide(action: Action) -> Decision:
     if action["name"] == "prompt_user":
-        return {"type": "respond", "message": "Decide for yourself."}
+        return {"type": "respond", "message": "Nobody is there to ask. Decide for yourself."}
+    if action["risk"] == "high":
+        return {"type": "reject", "message": "Risky calls are not allowed here. Do without."}
     return {"type": "approve"}
 
 
@@ -110,7 +113,7 @@ class Turn:
     message: str
     agent: str | None = None
     mode: str = ApprovalMode.ASK.value
-    decider: Decider = approve_all
+    decider: Decider = careful
     expiry_s: float = 86_400
     timeout_s: float = 900
     invalid_answers: int = 0

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ..llm.models import StaticModels
 from ..llm.scripted import Script, ScriptedChatModel
 from ..tools.context import Models
-from .doubles import RoleModels
 from .meter import Meter, Price
 from .report import CaseResult
 
@@ -23,11 +23,13 @@ class Bench:
         model: What the report calls the model.
         live: The real models; None runs every case with its own script.
         prices: Dollars for a million tokens, by model name.
+        free: Whether calls cost nothing (the scripted and the demo model).
     """
 
     model: str = SCRIPTED
     live: Models | None = None
     prices: Mapping[str, Price] = field(default_factory=dict)
+    free: bool = False
 
     @property
     def scripted(self) -> bool:
@@ -36,11 +38,11 @@ class Bench:
 
     def models(self, script: Script) -> Models:
         """Return the real models, or one that plays the script in every role."""
-        return self.live or RoleModels({"strong": ScriptedChatModel(script=script)})
+        return self.live or StaticModels(ScriptedChatModel(script=script))
 
     def meter(self) -> Meter:
-        """Start counting for one case; scripted calls are free."""
-        return Meter(self.model, None if self.scripted else self.prices)
+        """Start counting for one case."""
+        return Meter(self.model, None if self.scripted or self.free else self.prices)
 
 
 class Suite(Protocol):
