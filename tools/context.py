@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
 from ..core.context import RunSettings
 from ..core.events import EventBus
 from ..core.types import Principal
@@ -93,3 +96,8 @@ class RunContext(RunSettings):
     bus: EventBus
     approval_expiry_s: float = 86_400
     command_timeout_s: float = 120
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Let pydantic, which reads the signature of every tool, take the handles as they are."""
+        return core_schema.is_instance_schema(cls)

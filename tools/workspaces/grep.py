@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 
 import re2
 
 from ...core.errors import InvalidInput
 from ..globs import quiet
+from ..guarded import is_secret
 from ..workspace import Match
 from .jail import Jail
 
 BIGGEST = 2_000_000
 """Files of more bytes are not searched."""
+
+COUNTED = 20_000
+"""So many hits beyond the limit are counted; then the search ends."""
 
 LINE_CAP = 400
 _SNIFF = 8_000
@@ -41,16 +45,21 @@ def compile_pattern(pattern: str, *, regex: bool) -> re2._Regexp:
 
 
 def search_files(jail: Jail, names: Sequence[str], pattern: re2._Regexp, limit: int) -> tuple[list[Match], int]:
-    """Search files in the order given: at most `limit` matching lines, and how many more there were."""
-    found: list[Match] = []
-    left_out = 0
+    """Search files in the order given: at most `limit` matching lines, and how many more there were.
+
+    Secret files are passed over.
+    """
+    hits = islice(_hits(jail, names, pattern), limit + COUNTED)
+    found = [Match(name, line, raw[:LINE_CAP].decode("utf-8", "replace")) for name, line, raw in islice(hits, limit)]
+    return found, sum(1 for _ in hits)
+
+
+def _hits(jail: Jail, names: Sequence[str], pattern: re2._Regexp) -> Iterator[tuple[str, int, bytes]]:
     for name, data in _contents(jail, names):
+        if pattern.search(data) is None or is_secret(name):
+            continue
         for line, raw in _matching_lines(data, pattern):
-            if len(found) < limit:
-                found.append(Match(name, line, raw[:LINE_CAP].decode("utf-8", "replace")))
-            else:
-                left_out += 1
-    return found, left_out
+            yield name, line, raw
 
 
 def _contents(jail: Jail, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
