@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 
 import re2
 
@@ -56,10 +56,10 @@ def search_files(jail: Jail, names: Sequence[str], pattern: re2._Regexp, limit: 
 
 def _hits(jail: Jail, names: Sequence[str], pattern: re2._Regexp) -> Iterator[tuple[str, int, bytes]]:
     for name, data in _contents(jail, names):
-        if pattern.search(data) is None or is_secret(name):
-            continue
-        for line, raw in _matching_lines(data, pattern):
-            yield name, line, raw
+        lines = _matching_lines(data, pattern)
+        first = next(lines, None)
+        if first is not None and not is_secret(name):
+            yield from ((name, line, raw) for line, raw in chain([first], lines))
 
 
 def _contents(jail: Jail, names: Sequence[str]) -> Iterator[tuple[str, bytes]]:
