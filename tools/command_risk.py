@@ -17,7 +17,6 @@ from .commands import (
     is_interpreter,
     may_name_secret,
     positionals,
-    program,
 )
 from .guarded import names
 from .policy import Risk
@@ -228,16 +227,3 @@ def _git(argv: Sequence[str]) -> Judged:
 
 
 _RULES: dict[str, Callable[[Sequence[str]], Judged]] = {"git": _git, "sed": _sed, "awk": _awk, "gawk": _awk}
-
-
-def is_mutator(argv: Sequence[str]) -> bool:
-    """Whether the paths among a program's arguments are written rather than read."""
-    name = program(argv)
-    if name == "sed":
-        return any(re.match(r"-[a-zA-Z]*i|--in-place", word) for word in argv[1:])
-    if name == "git":
-        return len(argv) > 1 and argv[1] in ("rm", "mv", "checkout", "restore")
-    return name in _MUTATORS
-
-
-_MUTATORS = names("rm rmdir mv cp tee ln touch mkdir truncate chmod chown install rsync dd patch unlink split")

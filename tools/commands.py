@@ -244,7 +244,7 @@ _RULES: dict[str, Callable[[Sequence[str]], str | None]] = {
 def _secrets(line: Line) -> str | None:
     """Tell which secret file a line names, in an argument, an option's value, a redirection or inline code."""
     for seen in everything(line):
-        words = [*_file_words(seen), *seen.simple.reads, *seen.simple.writes, *seen.simple.body.split()]
+        words = [*file_words(seen), *seen.simple.reads, *seen.simple.writes, *seen.simple.body.split()]
         for word in words:
             if found := next((part for part in spellings(word) if is_secret(part)), None):
                 return f"{found} is secret"
@@ -252,7 +252,7 @@ def _secrets(line: Line) -> str | None:
     return next((f"{path} is secret" for path in bare if is_secret(path)), None)
 
 
-def _file_words(seen: Seen) -> list[str]:
+def file_words(seen: Seen) -> list[str]:
     """List the words that can name a file: not what is printed, not a search pattern, not a commit message."""
     if seen.name in _TALKERS:
         return []

@@ -14,7 +14,7 @@ def names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_LOOK_ALIKES = str.maketrans("аеорсухіјѕԁԛһӏαερονιτκı", "aeopcyxijsdqhlaepovitki")
+LOOK_ALIKES = str.maketrans("аеорсухіјѕԁԛһӏαερονιτκı", "aeopcyxijsdqhlaepovitki")
 
 _OPEN_ENV = re.compile(r"\.env\.(example|sample|template|dist)")
 _SECRET_NAMES = re.compile(
@@ -49,7 +49,7 @@ _PROTECTED_NAMES = re.compile(
 
 def folded(path: str) -> str:
     """Bring a path to the one spelling that names are compared in."""
-    text = unicodedata.normalize("NFKD", path).casefold().translate(_LOOK_ALIKES)
+    text = unicodedata.normalize("NFKD", path).casefold().translate(LOOK_ALIKES)
     text = "".join(char for char in text if unicodedata.category(char) not in ("Cf", "Mn"))
     parts = [part.rstrip(". ") or part for part in text.replace("\\", "/").split("/")]
     return "/".join(part for part in parts if part not in ("", "."))

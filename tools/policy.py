@@ -16,7 +16,8 @@ Risk = Literal["low", "medium", "high"]
 class PolicyPin(TypedDict):
     """The policy of one turn, pinned in checkpointed state when the turn starts.
 
-    `allow` holds the person's own rules for this turn: `{"tool": name, "exact": "the command or path"}`.
+    `allow` holds the person's own rules for this turn: `{"tool": name, "exact": "the command or path"}`, or for
+    commands `{"tool": name, "prefix": "first words"}`.
     """
 
     version: str
@@ -36,12 +37,14 @@ class Grant:
         groups: Groups it holds; a tool whose call falls into another group is refused even if named in `tools`
             by way of a group (`git_branch` read by git_read, written by git_write).
         files: Regular expressions (RE2, full match on the real relative path) it may write; empty means all.
+        named: Tools it holds by their own name, whatever group a call of theirs falls into.
     """
 
     agent: str
     tools: frozenset[str]
     groups: frozenset[ToolGroup]
     files: tuple[str, ...] = ()
+    named: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class CallFacts:
         refused: Why a path or an argument cannot be accepted at all (outside the jail, unreadable patch), or None.
         command: The command line as written, for execute tools.
         argvs: Its simple commands, each as argv tokens; None when it could not be parsed with certainty.
+        outside: Paths outside the workspace that the command names to read.
     """
 
     tool: str
@@ -69,6 +73,7 @@ class CallFacts:
     refused: str | None = None
     command: str | None = None
     argvs: Sequence[Sequence[str]] | None = None
+    outside: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

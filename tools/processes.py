@@ -253,3 +253,7 @@ async def _feed(process: asyncio.subprocess.Process, data: bytes | None) -> None
         process.stdin.write(data or b"")
         await process.stdin.drain()
     process.stdin.close()
+
+
+RUNNING = Running()
+"""The commands of this process. Process groups belong to the machine, so there is one list of them."""

@@ -1,0 +1,171 @@
+"""Finding out what a tool call would touch: the I/O that the policy itself must not do."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pydantic import BaseModel
+
+from ..core.errors import CodeLabError, InvalidInput
+from ..core.types import ToolGroup
+from .commands import Seen, argvs, everything, file_words, positionals, spellings
+from .guarded import is_secret
+from .mutators import written_words
+from .policy import CallFacts
+from .registry import BUILT_ELSEWHERE, REGISTRY
+from .shellwords import Line, read_line
+from .spec import ToolSpec
+from .workspace import Workspace
+
+_MOST_WORDS = 200
+_MOST_FOLDERS = 8
+_NOT_A_FILE = re.compile(r"[a-z][a-z0-9+.-]*://|/dev/(null|stdin|stdout|stderr|tty)$", re.IGNORECASE)
+_BAD_INPUT = (CodeLabError, OSError, ValueError, TypeError, KeyError, AttributeError)
+
+
+async def gather(name: str, args: Mapping[str, Any], workspace: Workspace) -> CallFacts:
+    """Resolve everything a call names. Never raises for bad input: `refused` says what is wrong with it."""
+    if name in BUILT_ELSEWHERE:
+        return CallFacts(name, known=True, group=BUILT_ELSEWHERE[name])
+    spec = REGISTRY.get(name)
+    if spec is None:
+        return CallFacts(name, known=False, group=None)
+    try:
+        return await _known(spec, args, workspace)
+    except _BAD_INPUT as exc:
+        return CallFacts(name, known=True, group=spec.group, refused=_sentence(exc))
+
+
+async def _known(spec: ToolSpec, args: Mapping[str, Any], workspace: Workspace) -> CallFacts:
+    _validate(spec, args)
+    touched = spec.touches(args)
+    facts = CallFacts(
+        spec.name,
+        known=True,
+        group=spec.group_of(args),
+        action=spec.action(args),
+        reads=await _all_real(touched.reads, workspace),
+        writes=await _all_real(touched.writes, workspace),
+    )
+    command = args.get("command") if spec.group is ToolGroup.EXECUTE else None
+    return facts if command is None else await _with_command(facts, command, workspace)
+
+
+def _validate(spec: ToolSpec, args: Mapping[str, Any]) -> None:
+    schema = spec.tool.tool_call_schema
+    if isinstance(schema, type) and issubclass(schema, BaseModel):
+        schema.model_validate(dict(args))
+
+
+def _sentence(exc: Exception) -> str:
+    if isinstance(exc, CodeLabError):
+        return exc.message
+    errors = getattr(exc, "errors", None)
+    if callable(errors):
+        wrong = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in errors()]
+        return f"the arguments do not fit: {'; '.join(wrong)}"
+    return f"the arguments cannot be used: {exc}"
+
+
+async def _all_real(paths: Iterable[str], workspace: Workspace) -> tuple[str, ...]:
+    found: list[str] = []
+    for path in paths:
+        found.extend(await _real(path, workspace))
+    return tuple(dict.fromkeys(found))
+
+
+async def _real(path: str, workspace: Workspace) -> tuple[str, ...]:
+    """Give the real path and, where a symlink makes it differ, the one that was named."""
+    real = (await workspace.locate(path)).path
+    named = posixpath.normpath(path)
+    if named.startswith(("/", "..")):  # spelled from elsewhere, yet inside: the real path alone speaks
+        return (real,)
+    return (real,) if named == real else (real, named)
+
+
+async def _with_command(facts: CallFacts, command: str, workspace: Workspace) -> CallFacts:
+    line = read_line(command)
+    named = _Named(workspace, folders=[facts.reads[0] if facts.reads else "."])
+    for seen in everything(line):
+        await named.take(seen)
+    await named.bare(line)
+    return replace(
+        facts,
+        command=command,
+        argvs=argvs(line),
+        reads=(*facts.reads, *dict.fromkeys(named.reads)),
+        writes=tuple(dict.fromkeys(named.writes)),
+        outside=tuple(dict.fromkeys(named.outside)),
+    )
+
+
+@dataclass
+class _Named:
+    """The paths of a command line. After a `cd` a relative path is tried below every folder it could mean."""
+
+    workspace: Workspace
+    folders: list[str]
+    reads: list[str] = field(default_factory=list)
+    writes: list[str] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)
+    words: int = 0
+
+    async def take(self, seen: Seen) -> None:
+        """Resolve one program's words and redirections."""
+        written = written_words(seen.argv)
+        for word in written:
+            await self._write(word)
+        for word in file_words(seen):
+            if word not in written:
+                await self._read(word)
+        if seen.name in ("cd", "pushd"):
+            self._enter(positionals(seen.argv))
+
+    async def bare(self, line: Line) -> None:
+        """Resolve the redirections of every simple command."""
+        for simple in line.commands:
+            for word in simple.writes:
+                await self._write(word)
+            for word in simple.reads:
+                await self._read(word)
+
+    def _enter(self, target: list[str]) -> None:
+        inner = [posixpath.join(folder, target[0]) for folder in self.folders] if target else []
+        if not inner or target[0] == "-" or len(self.folders) > _MOST_FOLDERS:
+            self.outside.append("another folder")
+        self.folders.extend(inner)
+
+    def _candidates(self, word: str) -> Iterator[str]:
+        yield from (posixpath.join(folder, word) for folder in self.folders)
+
+    async def _write(self, word: str) -> None:
+        if _NOT_A_FILE.match(word):
+            return
+        for path in self._candidates(word):
+            try:
+                self.writes.extend(await _real(path, self.workspace))
+            except InvalidInput as exc:
+                raise InvalidInput(f"the command writes {word!r}, and {exc.message}", code="path_refused") from exc
+
+    async def _read(self, word: str) -> None:
+        self.words += 1
+        if self.words > _MOST_WORDS:
+            self.outside.append("more files than can be checked")
+            return
+        for part in spellings(word):
+            if part and not _NOT_A_FILE.match(part):
+                await self._look(part)
+
+    async def _look(self, word: str) -> None:
+        for path in self._candidates(word):
+            try:
+                where = await self.workspace.locate(path)
+            except InvalidInput:
+                self.outside.append(word)
+                continue
+            if where.exists or is_secret(where.path):
+                self.reads.append(where.path)
