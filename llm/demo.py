@@ -48,7 +48,7 @@ def _decide(request: ChatRequest) -> Answer:
     if not request.tools and len(request.human) > _SUMMARY_CHARS // 3:
         return Answer(_condensed(request.human))
     intents = read_intents(request.human)
-    words = Words.for_text(request.human)
+    words = Words.for_text(request.human, introduced=request.step > 0)
     return _proceed(intents, request, words) if intents else Answer(words.say("help"))
 
 

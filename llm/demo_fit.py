@@ -18,7 +18,7 @@ _AGENT_OF = {
     "git_diff": "ask",
     "git_log": "ask",
 }
-_OTHER_NAMES = {"source": ("src", "from", "path", "old_path"), "destination": ("dst", "to", "target", "new_path")}
+_OTHER_NAMES = {"source": ("src", "from", "path", "old_path"), "target": ("dst", "to", "destination", "new_path")}
 _ZERO: Mapping[str, Any] = {"string": "", "integer": 0, "number": 0, "boolean": False, "array": [], "object": {}}
 
 
@@ -30,7 +30,8 @@ def fit(call: Call, tool: Shape, request: ChatRequest) -> Call:
         return call
     args = {_spelled(name, known): value for name, value in wanted.items()}
     args = {name: _fitted(value, known[name], tool) for name, value in args.items() if name in known}
-    missing = [name for name in tool.required if name not in args]
+    wished = ["paths"] if call.name == "git_commit" and "paths" in known and uncommitted(request) else []
+    missing = [name for name in (*tool.required, *wished) if name not in args]
     return Call(call.name, args | {name: _filled(name, known.get(name, {}), request) for name in missing})
 
 
@@ -57,6 +58,17 @@ def agents_of(schema: Mapping[str, Any]) -> list[str]:
     return [name.strip() for name in listed[1].split(",")] if listed else []
 
 
+def uncommitted(request: ChatRequest) -> list[str]:
+    """List the files that were written or edited well in this conversation since its last commit."""
+    paths: list[str] = []
+    for done in request.ever_done:
+        if done.name == "git_commit" and not done.failed:
+            paths.clear()
+        elif done.name in {"write_file", "edit_file"} and not done.failed and done.text is not None:
+            paths.append(str(done.args.get("path", "")))
+    return list(dict.fromkeys(filter(None, paths)))
+
+
 def _spelled(name: str, known: Mapping[str, Any]) -> str:
     return name if name in known else next((one for one in _OTHER_NAMES.get(name, ()) if one in known), name)
 
@@ -81,8 +93,7 @@ def _word(value: Any, schema: Mapping[str, Any]) -> Any:
 def _filled(name: str, schema: Mapping[str, Any], request: ChatRequest) -> Any:
     """A required argument nobody named: the files of this turn, the first word allowed, or nothing of its type."""
     if name == "paths":
-        touched = [str(done.args["path"]) for done in request.done if "path" in done.args and not done.failed]
-        return list(dict.fromkeys(touched)) or ["."]
+        return uncommitted(request) or ["."]
     if schema.get("enum"):
         return schema["enum"][0]
     return schema.get("default", _ZERO.get(str(schema.get("type")), ""))

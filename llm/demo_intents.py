@@ -49,7 +49,11 @@ _TABLE: tuple[tuple[str, str], ...] = (
     ),
     (
         "git_commit",
-        rf"(?:\bcommit\b|\bзакоммить\w*|\bкоммит\w*|\bзафиксируй\w*)(?:.*?(?:message|сообщением|as|как|:)\s*(?P<message>{QUOTE}|.+)|.*?(?P<message2>{QUOTE}))?",
+        (
+            r"(?:\bcommit\b|\bзакоммить\w*|\bкоммит\w*|\bзафиксируй\w*)"
+            r"(?:\s+(?:(?:the\s+)?file\s+|файл\s+)?(?P<path>[\w./-]*[\w-]\.\w+|[\w.-]+/[\w./-]+)|\s+(?P<all>all|everything|все|всё)\b)?"
+            rf"(?:.*?(?:\b(?:message|сообщением|as|как)\b:?|:)\s*(?P<message>{QUOTE}|.+)|.*?(?P<message2>{QUOTE}))?"
+        ),
     ),
     (
         "branch_create",

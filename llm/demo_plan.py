@@ -11,6 +11,9 @@ from .answer import Call
 from .demo_intents import TESTS_COMMAND, Intent
 from .request import Done
 
+_EMPTY = re.compile(r"^\(the file is empty\)$", re.MULTILINE)
+_MORE = re.compile(r"(\d+) more lines: read on with offset=(\d+)")
+_LAST_LINES = 40
 _NUMBERED = re.compile(r"^\s*\d+\s*[|:\t→]\s?")
 _ABSENT = re.compile(r"not found|no such|does not exist|there is no|нет такого|не найден", re.IGNORECASE)
 _WHOLE = re.compile(
@@ -82,9 +85,12 @@ def _append(intent: Intent, mine: Sequence[Done]) -> Call | None:
     path = intent["path"]
     if not mine:
         return Call("read_file", {"path": path})
-    if len(mine) > 1 or (mine[0].failed and not is_absent(mine[0])):
+    last = mine[-1]
+    if last.name != "read_file" or (last.failed and not is_absent(last)):
         return None
-    tail = "" if mine[0].failed else _unique_tail(file_lines(mine[0].text or ""))
+    if len(mine) == 1 and (more := _MORE.search(last.text or "")):
+        return Call("read_file", {"path": path, "offset": int(more[2]) + max(0, int(more[1]) - _LAST_LINES)})
+    tail = "" if last.failed else _unique_tail(file_lines(last.text or ""))
     if not tail:
         return Call("write_file", {"path": path, "content": intent["text"] + "\n"})
     return Call("edit_file", {"path": path, "edits": [{"old": tail, "new": f"{tail}\n{intent['text']}"}]})
@@ -99,6 +105,8 @@ def file_lines(result: str) -> list[str]:
     """The lines of a file as `read_file` shows them, without numbers, header and notes."""
     lines = result.rstrip("\n").split("\n")
     numbered = [line for line in lines if _NUMBERED.match(line)]
+    if not numbered and _EMPTY.search(result):
+        return []
     return [_NUMBERED.sub("", line, count=1) for line in numbered] if numbered else lines
 
 
@@ -155,6 +163,12 @@ def _log(intent: Intent) -> Call:
     return Call("git_log", {"limit": int(intent["limit"] or 10)})
 
 
+def _commit(intent: Intent) -> Call:
+    args: dict[str, Any] = {"message": intent["message"] or "Changes made with CodeLab"}
+    paths = [intent["path"]] if intent["path"] else ["."] if intent["all"] else []
+    return Call("git_commit", {**args, "paths": paths} if paths else args)
+
+
 def _branch(action: str) -> Callable[[Intent], Call]:
     return lambda intent: Call("git_branch", {"action": action, **({"name": intent["name"]} if intent["name"] else {})})
 
@@ -165,7 +179,7 @@ _SINGLE: Mapping[str, Callable[[Intent], Call]] = {
     "create": _create,
     "replace": _replace,
     "delete": lambda intent: Call("delete_file", {"path": intent["path"]}),
-    "move": lambda intent: Call("move_file", {"source": intent["path"], "destination": intent["target"]}),
+    "move": lambda intent: Call("move_file", {"source": intent["path"], "target": intent["target"]}),
     "mkdir": lambda intent: Call("create_directory", {"path": intent["path"]}),
     "run": lambda intent: Call("execute_command", {"command": intent["command"]}),
     "tests": lambda _: Call("execute_command", {"command": TESTS_COMMAND}),
@@ -173,7 +187,7 @@ _SINGLE: Mapping[str, Callable[[Intent], Call]] = {
     "git_status": lambda _: Call("git_status", {}),
     "git_diff": lambda intent: Call("git_diff", {"staged": True} if intent["staged"] else {}),
     "git_log": _log,
-    "git_commit": lambda intent: Call("git_commit", {"message": intent["message"] or "Changes made with CodeLab"}),
+    "git_commit": _commit,
     "branch_list": _branch("list"),
     "branch_create": _branch("create"),
     "branch_switch": _branch("switch"),

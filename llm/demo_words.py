@@ -15,6 +15,7 @@ _SHOWN_LINES = 12
 _SHOWN_CHARS = 1500
 _EN = {
     "i_am": "Demo model (no language model is configured).",
+    "still": "Demo model.",
     "doing": "{i_am} Next: `{call}`.",
     "hand": "{i_am} This agent has no `{tool}`; I hand over to {agent}.",
     "done": "{i_am} Done.",
@@ -36,6 +37,7 @@ _EN = {
 }
 _RU = {
     "i_am": "Демо-модель (языковая модель не настроена).",
+    "still": "Демо-модель.",
     "doing": "{i_am} Дальше: `{call}`.",
     "hand": "{i_am} У этого агента нет `{tool}`; передаю агенту {agent}.",
     "done": "{i_am} Готово.",
@@ -65,16 +67,17 @@ class Words:
     """The demo model's phrases in one language."""
 
     russian: bool
+    introduced: bool = False
 
     @classmethod
-    def for_text(cls, text: str) -> Words:
-        """Take the language a message is written in."""
-        return cls(bool(re.search("[а-яё]", text, re.IGNORECASE)))
+    def for_text(cls, text: str, *, introduced: bool = False) -> Words:
+        """Take the language a message is written in; who has said once what it is says it shorter."""
+        return cls(bool(re.search("[а-яё]", text, re.IGNORECASE)), introduced)
 
     def say(self, phrase: str, **parts: object) -> str:
         """One phrase, its parts filled in."""
         words = _RU if self.russian else _EN
-        return words[phrase].format(i_am=words["i_am"], **parts)
+        return words[phrase].format(i_am=words["still" if self.introduced else "i_am"], **parts)
 
     def failure(self, done: Done) -> str:
         """Tell of a call that went wrong or was rejected, in the result's own words."""
@@ -90,15 +93,16 @@ class Words:
         last = mine[-1]
         head = f"`{brief(last)}`"
         if intent.kind in {"read", "explain"}:
-            return self._file(
-                str(last.args.get("path", "")), file_lines(last.text or ""), explain=intent.kind == "explain"
-            )
+            return self._file(str(last.args.get("path", "")), last.text or "", explain=intent.kind == "explain")
         told = f"{head}\n{self._cut(last.text or '')}"
         return f"{told}\n{self.say('no_fix')}" if intent.kind == "fix_tests" else told
 
-    def _file(self, path: str, lines: Sequence[str], *, explain: bool) -> str:
+    def _file(self, path: str, result: str, *, explain: bool) -> str:
+        lines = file_lines(result)
+        head_line = re.match(r".* · (\d+) lines", result)  # a long file is shown in part
+        count = int(head_line[1]) if head_line else len(lines)
         outline = [line.rstrip() for line in lines if _OUTLINE.match(line)] if explain else []
-        head = self.say("outline" if outline else "plain", path=path, count=len(lines))
+        head = self.say("outline" if outline else "plain", path=path, count=count)
         return f"{head}\n{self._cut(chr(10).join(outline or lines))}"
 
     def _cut(self, text: str) -> str:

@@ -116,9 +116,12 @@ class ChatRequest:
     @cached_property
     def done(self) -> Sequence[Done]:
         """The tool calls made since the person's last message, each with its result."""
-        results = {m.tool_call_id: m for m in self.since_human if isinstance(m, ToolMessage)}
-        calls = [call for m in self.since_human if isinstance(m, AIMessage) for call in m.tool_calls]
-        return [_done(call["name"], call["args"], results.get(call["id"] or "")) for call in calls]
+        return _calls(self.since_human)
+
+    @cached_property
+    def ever_done(self) -> Sequence[Done]:
+        """The tool calls of the whole conversation, each with its result."""
+        return _calls(self.messages)
 
     def tool(self, name: str) -> Shape | None:
         """Return a bound tool by name."""
@@ -129,6 +132,12 @@ class ChatRequest:
         said = [(m.type, m.id, m.text, getattr(m, "tool_calls", None)) for m in self.messages]
         asked = [str(seed), self.structured.name if self.structured else "", [tool.name for tool in self.tools]]
         return hashlib.sha256(json.dumps([asked, said], default=str).encode()).hexdigest()
+
+
+def _calls(messages: Sequence[BaseMessage]) -> list[Done]:
+    results = {m.tool_call_id: m for m in messages if isinstance(m, ToolMessage)}
+    calls = [call for m in messages if isinstance(m, AIMessage) for call in m.tool_calls]
+    return [_done(call["name"], call["args"], results.get(call["id"] or "")) for call in calls]
 
 
 def _done(name: str, args: Mapping[str, Any], result: ToolMessage | None) -> Done:

@@ -32,7 +32,7 @@ TOOLS = {
         schema("write_file", ["path", "content"], path="s", content="s"),
         schema("edit_file", ["path", "edits"], path="s", edits=EDITS),
         schema("delete_file", ["path"], path="s"),
-        schema("move_file", ["src", "dst"], src="s", dst="s"),
+        schema("move_file", ["source", "target"], source="s", target="s"),
         schema("create_directory", ["path"], path="s"),
         schema("execute_command", ["command"], command="s", cwd="s"),
         schema("git_status"),
@@ -90,8 +90,8 @@ CASES = [
     ("добавь строку «x = 1» в конец файла calc.py", "read_file", {"path": "calc.py"}),
     ("delete old.py", "delete_file", {"path": "old.py"}),
     ("удали файл old.py", "delete_file", {"path": "old.py"}),
-    ("rename a.py to b.py", "move_file", {"src": "a.py", "dst": "b.py"}),
-    ("переименуй a.py в b.py", "move_file", {"src": "a.py", "dst": "b.py"}),
+    ("rename a.py to b.py", "move_file", {"source": "a.py", "target": "b.py"}),
+    ("переименуй a.py в b.py", "move_file", {"source": "a.py", "target": "b.py"}),
     ("create a directory docs", "create_directory", {"path": "docs"}),
     ("run the tests", "execute_command", TESTS),
     ('run "ls -la"', "execute_command", {"command": "ls -la"}),
@@ -113,6 +113,8 @@ CASES = [
     ("переключись на ветку main", "git_branch", {"action": "switch", "name": "main"}),
     ('commit with message "Fix add"', "git_commit", {"message": "Fix add", "paths": ["."]}),
     ("закоммить с сообщением «Исправлен add»", "git_commit", {"message": "Исправлен add", "paths": ["."]}),
+    ("commit calc.py as: Fix", "git_commit", {"message": "Fix", "paths": ["calc.py"]}),
+    ('commit everything "Last"', "git_commit", {"message": "Last", "paths": ["."]}),
     ('ask me "Which database?" (sqlite, postgres)', *asked("Which database?", "sqlite", "postgres")),
     ("спроси меня, как назвать файл", *asked("как назвать файл")),
     ("finish", "finish", {"result": "Finished at the person's request."}),
@@ -187,6 +189,12 @@ async def test_orders_are_done_one_after_another_even_twice_the_same():
     assert "committed" in done[-1].text
 
 
+async def test_a_commit_names_the_files_changed_since_the_last_one():
+    before = await play(demo(), "create file a.py; commit; create file b.py", "ok", "committed", "ok")
+    done = await play(demo(), "commit", "committed", history=before[1:])
+    assert calls(done)[-1][1]["paths"] == ["b.py"]
+
+
 async def test_a_new_message_starts_anew():
     before = await play(demo(), "git status", "clean")
     done = await play(demo(), "git status", "1 file changed", history=before[1:])
@@ -218,6 +226,13 @@ async def test_append_replaces_the_shortest_unique_tail():
     assert calls(done)[-1] == edit("a.txt", "y\n}", "y\n}\nend")
     done = await play(demo(), 'append "end" to a.txt', "ERR not found: a.txt", "ok")
     assert calls(done)[-1] == ("write_file", {"path": "a.txt", "content": "end\n"})
+    done = await play(demo(), 'append "end" to a.txt', "a.txt · 0 lines · abc\n(the file is empty)", "ok")
+    assert calls(done)[-1] == ("write_file", {"path": "a.txt", "content": "end\n"})
+    long = "a.txt · 900 lines · abc · showing 1-500\n    1 | x\n… 400 more lines: read on with offset=501"
+    done = await play(demo(), 'append "end" to a.txt', long, "  899 | y\n  900 | z", "ok")
+    assert [name for name, _ in calls(done)] == ["read_file", "read_file", "edit_file"]
+    assert calls(done)[1][1] == {"path": "a.txt", "offset": 861}
+    assert calls(done)[2] == edit("a.txt", "z", "z\nend")
     done = await play(demo(), 'append "end" to a.txt', "ERR this file is secret")
     assert len(calls(done)) == 1
 
