@@ -8,10 +8,10 @@ from langchain.tools import ToolRuntime
 from langchain_core.messages import AIMessage
 
 from ..core.errors import CodeLabError
-from .context import CallKey, RunContext
+from .context import CallKey
 
 
-def call_key(runtime: ToolRuntime[RunContext, Any]) -> CallKey:
+def call_key(runtime: ToolRuntime[Any, Any]) -> CallKey:
     """Name the call by its thread, the newest model message that holds it, and its id.
 
     Raises:

@@ -155,7 +155,11 @@ def denied(command: str) -> str | None:
             return reason
     if (bomb := _FORK_BOMB.search(command)) and command.count(bomb[1]) > 2:  # noqa: PLR2004 - defined, twice called
         return "it multiplies itself without end"
-    line = read_line(command)
+    readings = {command, command.replace("\\\n", "")}  # a continued line can split what the reader looks for
+    return next((why for text in readings if (why := _denied_line(read_line(text)))), None)
+
+
+def _denied_line(line: Line) -> str | None:
     seen = list(everything(line))
     return _denied_shape(seen) or next((why for one in seen if (why := _denied_program(one))), None) or _secrets(line)
 

@@ -98,6 +98,8 @@ class _Reader:
             self._read_heredocs()
         elif char in " \t":
             self._at += 1
+        elif self._text.startswith("\\\n", self._at):
+            self._at += 2
         elif char == "#":
             end = self._text.find("\n", self._at)
             self._at = len(self._text) if end < 0 else end
@@ -215,6 +217,8 @@ class _Reader:
         if quote == "\\":
             taken = self._text[self._at : self._at + 1]
             self._at += 1
+            if not taken:
+                self._line.doubt("it ends in a backslash")
             return "" if taken == "\n" else taken
         if quote == "'":
             end = self._text.find("'", self._at)
@@ -256,7 +260,7 @@ class _Reader:
             self._line.doubt("it holds a command substitution")
             self._at += 2
             self._substitution()
-        elif re.match(r"\$[A-Za-z_0-9@*#?$!{'\"-]", self._text[start : start + 2]):
+        elif re.match(r"\$[A-Za-z_0-9@*#?$!{'\"\\-]", self._text[start : start + 2]):
             self._line.doubt("it holds a variable or another expansion")
             self._at += 1
         else:  # a dollar sign that stands for itself
