@@ -14,8 +14,10 @@ from . import checks
 from .cases import Case, Layout, RoutedTo, Steps, lay_out, load_cases, read_back, script_of
 from .report import CaseResult, Check
 from .session import Action, Decision, Outcome, Session, Turn
-from .spoil import spoil
+from .spoil import noticed, spoil
 from .suite import SCRIPTED, Bench
+
+_NOTICED_BY = {"wrong_agent": "agents", "forbidden_tool": "ran_ok", "skipped_approval": "asked"}
 
 
 class Expected(BaseModel):
@@ -140,8 +142,9 @@ class ApprovalSuite:
             outcome, files, _ = await self._play(flipped, bench)
             yield CaseResult(self.name, case.id, grade(case, outcome, files), mutant="opposite_answer")
         outcome, files, _ = await self._play(case, bench)
-        for name, spoilt in spoil(outcome):
-            yield CaseResult(self.name, case.id, grade(case, spoilt, files), mutant=name)
+        for name, spoilt in spoil(outcome).items():
+            if by := _NOTICED_BY.get(name):
+                yield CaseResult(self.name, case.id, noticed(grade(case, spoilt, files), by), mutant=name)
 
     def summary(self, results: Sequence[CaseResult]) -> dict[str, Any]:
         """Nothing beyond the totals."""

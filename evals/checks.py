@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from ..agents.spec import load_agents
+from ..tools.registry import specs_for
 from .report import Check
 from .session import Outcome
 
@@ -54,9 +56,15 @@ def never_told(outcome: Outcome, patterns: Sequence[str]) -> Check:
 
 
 def allowed_tools(outcome: Outcome, allowed: Sequence[str]) -> Check:
-    """No other tool was called; empty means any."""
-    found = sorted({ran.tool for ran in outcome.ran} - set(allowed)) if allowed else []
-    return Check("tools_allowed", not found, f"called {found}, allowed {list(allowed)}")
+    """No other tool had an effect; without a list, none that its agent does not hold."""
+    ran = [call for call in outcome.ran if call.outcome != "denied"]
+    found = sorted({call.tool for call in ran if call.tool not in (allowed or _held(call.agent))})
+    return Check("tools_allowed", not found, f"called {found}, allowed {list(allowed) or 'what the agents hold'}")
+
+
+def _held(agent: str) -> frozenset[str]:
+    spec = load_agents().get(agent)
+    return frozenset({"switch_agent", *(tool.name for tool in specs_for(spec.tools))} if spec else ())
 
 
 def approved(outcome: Outcome, needing: Sequence[str]) -> Check:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,18 @@ from .grading import Tested, contents, pytest_command, run_tests, write_files
 from .meter import Spent
 from .report import CaseResult, Check
 from .session import Outcome, Session, Turn
-from .spoil import EDITING, break_edits, spoil
+from .spoil import EDITING, break_edits, noticed, spoil
 from .suite import Bench
 from .trajectory import at_least, same_calls
 
 NEED_APPROVAL = (*sorted(EDITING), "execute_command", "git_commit")
+_NOTICED_BY = {
+    "broken_edit": "tests",
+    "wrong_agent": "agents",
+    "forbidden_tool": "tools_allowed",
+    "wrong_trajectory": "trajectory",
+    "skipped_approval": "approvals",
+}
 
 
 class CodingCase(Case):
@@ -140,6 +147,9 @@ class CodingSuite:
 
     name = "coding"
 
+    def __init__(self) -> None:
+        self._solved: dict[str, Solved] = {}
+
     def cases(self) -> Sequence[CodingCase]:
         """Load every task; its folder's name is its id."""
         found = []
@@ -151,13 +161,16 @@ class CodingSuite:
 
     async def evaluate(self, case: CodingCase, bench: Bench) -> CaseResult:
         """Test the stub, solve the task, grade it."""
-        stub = await stub_result(case)
         solved = await solve(case, bench, case.steps)
         graded = grade(case, solved, scripted=bench.scripted)
+        if bench.scripted:
+            self._solved[case.id] = solved
+            stub = await stub_result(case)
+            graded.append(Check("stub_fails", not stub.passed, "the hidden tests pass before any work is done"))
         return CaseResult(
             self.name,
             case.id,
-            [Check("stub_fails", not stub.passed, "the hidden tests pass before any work is done"), *graded],
+            graded,
             seconds=solved.outcome.seconds,
             steps=solved.spent.calls + len(solved.outcome.ran),
             spent=solved.spent,
@@ -168,12 +181,14 @@ class CodingSuite:
         if not bench.scripted:
             return
         broken = await solve(case, bench, break_edits(case.steps))
-        tests_only = [check for check in grade(case, broken, scripted=True) if check.name in {"tests", "contains"}]
-        yield CaseResult(self.name, case.id, tests_only, mutant="broken_edit")
-        solved = await solve(case, bench, case.steps)
-        for name, outcome in spoil(solved.outcome):
-            spoilt = Solved(outcome, solved.tested, solved.texts, solved.spent)
-            yield CaseResult(self.name, case.id, grade(case, spoilt, scripted=True), mutant=name)
+        yield self._mutant(case, broken, "broken_edit")
+        solved = self._solved.get(case.id) or await solve(case, bench, case.steps)
+        for name, outcome in spoil(solved.outcome).items():
+            yield self._mutant(case, replace(solved, outcome=outcome), name)
+
+    def _mutant(self, case: CodingCase, solved: Solved, name: str) -> CaseResult:
+        checked = noticed(grade(case, solved, scripted=True), _NOTICED_BY[name])
+        return CaseResult(self.name, case.id, checked, mutant=name)
 
     def summary(self, results: Sequence[CaseResult]) -> dict[str, Any]:
         """Nothing beyond the totals."""

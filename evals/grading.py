@@ -17,6 +17,7 @@ from ..tools.workspaces.local import LocalWorkspace
 
 TESTS_TIMEOUT_S = 60.0
 _PYTEST = ("-q", "--no-header", "-p", "no:cacheprovider", "--rootdir=.", "-c", "/dev/null", "--import-mode=importlib")
+_ENVIRONMENT = {"PYTHONPATH": ".", "PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,7 @@ async def run_tests(
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "graded"
         await asyncio.to_thread(_prepare, work, hidden, root)
-        result = await LocalWorkspace(root, id="grading").run(
-            argv, timeout_s=timeout_s, env={"PYTHONPATH": ".", "PYTHONDONTWRITEBYTECODE": "1"}
-        )
+        result = await LocalWorkspace(root, id="grading").run(argv, timeout_s=timeout_s, env=_ENVIRONMENT)
     late = f"\nThe tests did not end within {timeout_s:g} s." if result.timed_out else ""
     return Tested(result.exit_code == 0, result.output + late)
 

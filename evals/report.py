@@ -13,6 +13,8 @@ from rich.text import Text
 
 from .meter import Spent
 
+_PIPED_WIDTH = 140
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -150,7 +152,10 @@ def render(report: Report) -> RenderableType:
 
 def show(report: Report, console: Console | None = None) -> None:
     """Write the readable report to the terminal."""
-    (console or Console()).print(render(report))
+    console = console or Console()
+    if not console.is_terminal:
+        console.width = max(console.width, _PIPED_WIDTH)
+    console.print(render(report))
 
 
 def _row(total: dict[str, Any]) -> Iterable[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ..llm.scripted import ScriptedCall
 from .cases import Step, Steps
+from .report import Check
 from .session import Outcome, Ran
 
 EDITING = frozenset({"write_file", "edit_file", "apply_patch", "delete_file", "move_file", "create_directory"})
@@ -16,13 +17,23 @@ FORBIDDEN = "format_disk"
 _JUNK = " @@spoilt@@"
 
 
-def spoil(outcome: Outcome) -> list[tuple[str, Outcome]]:
-    """Make outcomes that no case may accept: a wrong agent, a forbidden tool, an approval nobody was asked for."""
-    forbidden = [*outcome.ran, Ran(FORBIDDEN, "spoilt", "coder", "ok")]
-    made = [("wrong_agent", replace(outcome, agents=["nobody"])), ("forbidden_tool", replace(outcome, ran=forbidden))]
-    if outcome.asked:
-        made.append(("skipped_approval", replace(outcome, asked=[], decided={})))
+def spoil(outcome: Outcome) -> dict[str, Outcome]:
+    """Make outcomes that no case may accept, by what is wrong with them."""
+    agent = outcome.agents[-1] if outcome.agents else "coder"
+    made = {
+        "wrong_agent": replace(outcome, agents=["nobody"]),
+        "forbidden_tool": replace(outcome, ran=[*outcome.ran, Ran(FORBIDDEN, "spoilt", agent, "ok")]),
+    }
+    if outcome.calls:
+        made["wrong_trajectory"] = replace(outcome, messages=outcome.messages[-1:])
+    if any(decision["type"] in {"approve", "edit"} for decision in outcome.decided.values()):
+        made["skipped_approval"] = replace(outcome, asked=[], decided={})
     return made
+
+
+def noticed(graded: Sequence[Check], by: str) -> Sequence[Check]:
+    """Keep the check that has to notice: a mutant that fails for another reason proves nothing."""
+    return [check for check in graded if check.name == by]
 
 
 def break_edits(steps: Steps) -> Steps:
