@@ -63,8 +63,7 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
         if verdict.decision is PolicyDecision.DENY:
             await self._tell(context, request, "denied", 0.0)
             return error_message(request, f"Refused: {verdict.reason}")
-        live: Any = replace(cast("Any", request.runtime), context=context)
-        return await self._timed(replace(request, runtime=live), handler, context)
+        return await self._timed(_prepared(request, context), handler, context)
 
     async def _verdict(self, request: ToolCallRequest, context: RunContext) -> Verdict:
         call = request.tool_call
@@ -95,6 +94,16 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
             tenant_id=context.principal.tenant_id,
         )
         await context.bus.publish(event)
+
+
+def _prepared(request: ToolCallRequest, context: RunContext) -> ToolCallRequest:
+    """Give the tool its live context; a name of the first generation runs the tool it stands for."""
+    live: Any = replace(cast("Any", request.runtime), context=context)
+    name = canonical(request.tool_call["name"])
+    spec = REGISTRY.get(name)
+    if name == request.tool_call["name"] or spec is None:
+        return replace(request, runtime=live)
+    return replace(request, runtime=live, tool=spec.tool, tool_call={**request.tool_call, "name": name})
 
 
 class JournalMiddleware(AgentMiddleware[GateState, Any, Any]):

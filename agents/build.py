@@ -55,11 +55,11 @@ def build_agent(
         name=spec.name,
         state_schema=TurnState,
         context_schema=RunSettings,
-        middleware=_middleware(spec, host=host, limits=limits),
+        middleware=middleware_of(spec, host=host, limits=limits),
     )
 
 
-def _middleware(spec: AgentSpec, *, host: Host, limits: Limits) -> list[AgentMiddleware[Any, Any, Any]]:
+def middleware_of(spec: AgentSpec, *, host: Host, limits: Limits) -> list[AgentMiddleware[Any, Any, Any]]:
     """Outer to inner: the gate sees a call first, so that the policy sees it after a person's edit."""
     grant = grant_for(spec.name, spec.tools, spec.files)
     return [

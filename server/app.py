@@ -63,7 +63,7 @@ def create_app(settings: Settings | None = None, *, runtime: Runtime | None = No
         async with served:
             yield
 
-    app = FastAPI(title="CodeLab", version=version(), lifespan=lifespan)
+    app = FastAPI(title="CodeLab", version=version(), lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.runtime = served
     app.state.auth = auth
     errors.install(app)

@@ -60,6 +60,12 @@ async def index(principal: ThreadReader, runtime: CurrentRuntime) -> Response:
     )
 
 
+@router.get("/docs")
+async def api_docs(request: Request, principal: ThreadReader) -> Response:  # noqa: ARG001 - any credential
+    """The API, readable without third-party scripts."""
+    return _page("docs.html", schema=request.app.openapi())
+
+
 @router.get("/t/{thread_id}")
 async def thread_page(thread_id: str, principal: ThreadReader, runtime: CurrentRuntime) -> Response:
     """One thread, live."""

@@ -1,0 +1,113 @@
+"""A turn over HTTP, POST to last event, beside bare LangGraph in process: three stores, short and long threads."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from langchain_core.messages import AIMessage, HumanMessage
+
+from bench.bare import bare_graph, bare_saver, bare_turn
+from bench.row import row
+from bench.serving import OurClient, served
+from codelab.llm.matching import When
+from codelab.llm.scripted import Reply, Script, ScriptedCall, ScriptedChatModel
+from tests.support import postgres
+
+TURNS = 25
+WARM = 3
+LONG = 500
+
+
+def scripted() -> ScriptedChatModel:
+    """One tool call, then a text, every turn."""
+    call = ScriptedCall(name="write_file", args={"path": "note.txt", "content": "hello\n"})
+    replies = (
+        Reply(when=When(step=0), text="I write it. " * 5, tool_calls=(call,)),
+        Reply(text="Done, it is written. " * 5),
+    )
+    return ScriptedChatModel(script=Script(name="bench", replies=replies))
+
+
+def long_history() -> list[Any]:
+    """500 messages, about 200 KB."""
+    return [
+        (HumanMessage if i % 2 == 0 else AIMessage)(f"message {i} " + "lorem ipsum dolor " * 22, id=f"old-{i}")
+        for i in range(LONG)
+    ]
+
+
+async def samples(turn: Any, count: int = TURNS) -> list[float]:
+    """Milliseconds of each turn after the warm-up."""
+    taken: list[float] = []
+    for number in range(count + WARM):
+        began = time.perf_counter()
+        await turn(number)
+        if number >= WARM:
+            taken.append((time.perf_counter() - began) * 1000)
+    return taken
+
+
+@asynccontextmanager
+async def _folders() -> AsyncIterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="codelab-bench-"))
+    (folder / "workspace").mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _bare(kind: str, folder: Path, url: str | None) -> list[float]:
+    async with bare_saver(kind, folder, url) as saver:
+        graph = bare_graph(scripted(), folder / "workspace", saver)
+
+        async def one(number: int) -> None:
+            await bare_turn(graph, f"bare-{number}", f"write note {number}")
+
+        return await samples(one)
+
+
+async def _ours(kind: str, folder: Path, url: str | None, *, long: bool) -> list[float]:
+    database = {"memory": "sqlite://", "sqlite": f"sqlite:///{folder / 'ours.db'}"}.get(kind, url)
+    async with served(folder, str(database), scripted()) as client:
+
+        async def one(number: int) -> None:
+            await client.turn(await prepared(number), f"write note {number}")
+
+        async def prepared(number: int) -> str:
+            return threads[number]
+
+        threads = [await client.new_thread() for _ in range(TURNS + WARM)]
+        if long:
+            for thread in threads:
+                await client.seed(thread, long_history())
+        return await samples(one)
+
+
+async def measure() -> list[dict[str, Any]]:
+    """Measure all kinds; ours and the peer's in the same run."""
+    rows: list[dict[str, Any]] = []
+    with postgres.running_postgres() as server:
+        for kind in ("memory", "sqlite", "postgres"):
+            async with _folders() as folder:
+                urls = [server.url(server.create()) for _ in range(3)] if kind == "postgres" else [None] * 3
+                if kind == "postgres":
+                    for url in urls[1:]:
+                        postgres.migrate(str(url))
+                bare = await _bare(kind, folder, urls[0])
+                short = await _ours(kind, folder, urls[1], long=False)
+                rows.append(row(f"turn, {kind}", short, bare, most=1.6))
+            async with _folders() as folder:
+                grown = await _ours(kind, folder, urls[2], long=True)
+                rows.append(row(f"turn with {LONG} messages / our short turn, {kind}", grown, short, most=2.5))
+    return rows
+
+
+__all__ = ["OurClient", "httpx", "measure"]
