@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from ..core.errors import CodeLabError
+from .changes import FileChange
 from .context import JournalEntry
 from .plans import plan
 from .spec import Effect, ToolSpec
@@ -31,7 +32,7 @@ class Recovery:
 
     Attributes:
         state: `not_started`: it is safe to act. `done`: the effect is complete. `unknown`: look before going on.
-        text: For the model; empty when nothing needs telling.
+        text: For the model: what a finished call did, or what to do about an unknown one.
     """
 
     state: Literal["not_started", "done", "unknown"]
@@ -44,14 +45,22 @@ class Recovery:
 
 
 async def fingerprint(spec: ToolSpec, args: Mapping[str, Any], workspace: Workspace) -> dict[str, Any]:
-    """Note how the files of a call are, and how they will be once it is done; empty for commands. Never raises."""
+    """Note how the files of a call are, how they will be once it is done, and what the model will be told.
+
+    Empty for commands. Never raises.
+    """
     if spec.effect is not Effect.FILES:
         return {}
     before = await _states_of_call(spec, args, workspace)
-    return {"before": before, "after": await _expected(spec, args, workspace, before)}
+    try:
+        changes = await plan(spec.name, args, workspace)
+    except _UNREADABLE:
+        return {"before": before, "after": None}
+    told = await asyncio.to_thread(lambda: "\n".join(change.summary() for change in changes or ()))
+    return {"before": before, "after": _expected(before, changes), "told": told}
 
 
-async def recover(entry: JournalEntry, spec: ToolSpec, args: Mapping[str, Any], workspace: Workspace) -> Recovery:
+async def recover(entry: JournalEntry, spec: ToolSpec, args: Mapping[str, Any], workspace: Workspace) -> Recovery:  # noqa: ARG001
     """Find out what became of a call that was started and never finished; a command still running is ended."""
     if spec.effect is not Effect.FILES:
         return await _recover_command(entry, spec, workspace)
@@ -63,8 +72,7 @@ async def recover(entry: JournalEntry, spec: ToolSpec, args: Mapping[str, Any], 
     if now == before:
         return Recovery("not_started")
     if now == noted.get("after"):
-        done = ", ".join(path for path in before if now[path] != before[path])
-        return Recovery("done", f"{spec.name} was interrupted after its change was made ({done}): do not repeat it")
+        return Recovery("done", noted.get("told") or f"{spec.name} is done")
     changed = ", ".join(f"{path} is {now[path]}" for path in before if now[path] != before[path])
     return Recovery("unknown", _unsure(spec, f"the files are neither as before nor as planned ({changed})"))
 
@@ -102,13 +110,9 @@ async def _state(workspace: Workspace, path: str) -> str:
         return "unreadable"
 
 
-async def _expected(spec: ToolSpec, args: Mapping[str, Any], workspace: Workspace, before: States) -> States | None:
-    try:
-        changes = await plan(spec.name, args, workspace)
-    except _UNREADABLE:
-        return None
-    if not changes:  # a folder made or an empty one deleted
-        return dict.fromkeys(before, _MISSING if changes == () else _FOLDER)
+def _expected(before: States, changes: Sequence[FileChange] | None) -> States:
+    if not changes:  # a folder made, or an empty one deleted
+        return dict.fromkeys(before, _FOLDER if changes is None else _MISSING)
     after = dict(before)
     for change in changes:
         moved_folder = change.source is not None and before.get(change.source) == _FOLDER
