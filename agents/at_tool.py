@@ -22,7 +22,7 @@ from ..tools.calls import call_key
 from ..tools.context import RunContext
 from ..tools.facts import gather
 from ..tools.policy import Grant, Verdict
-from ..tools.recovery import fingerprint, recover
+from ..tools.recovery import Recovery, fingerprint, recover
 from ..tools.registry import REGISTRY, canonical
 from ..tools.spec import Effect, ToolSpec
 from .host import Host
@@ -127,12 +127,18 @@ class JournalMiddleware(AgentMiddleware[GateState, Any, Any]):
         if not entry.fresh:
             recovery = await recover(entry, spec, args, workspace)
             if not recovery.not_started:
-                result: Result = error_message(request, recovery.text)
+                result: Result = _recovered(request, recovery)
                 await context.journal.finish(key, _stored(result))
                 return result
         result = await handler(request)
         await context.journal.finish(key, _stored(result))
         return result
+
+
+def _recovered(request: ToolCallRequest, recovery: Recovery) -> ToolMessage:
+    """What the model is told of a call whose worker died."""
+    message = error_message(request, recovery.text)
+    return message.model_copy(update={"status": "success"}) if recovery.state == "done" else message
 
 
 def _stored(result: Result) -> dict[str, Any]:

@@ -29,23 +29,23 @@ def lab(root: Path, *calls: tuple[str, dict], **more) -> Lab:
     return Lab(root, [says("", *calls, step=0), says("Done.")], **more)
 
 
-async def test_a_write_asks_and_an_approval_lets_it_run(tmp_path: Path) -> None:
-    it = lab(tmp_path, WRITE)
+async def test_a_write_asks_and_an_approval_lets_it_run(root: Path) -> None:
+    it = lab(root, WRITE)
     result = await it.say("write a.txt")
     (request,) = requests_of(result)
     assert (request["name"], request["agent"], request["risk"]) == ("write_file", "coder", "low")
     assert request["preview"]["kind"] == "diff"
     assert request["tool_call_id"]
     assert request["expires_at"]
-    assert not (tmp_path / "a.txt").exists()
+    assert not (root / "a.txt").exists()
     result = await it.answer(result, APPROVE)
     assert not result.interrupts
-    assert (tmp_path / "a.txt").read_text() == "one\n"
+    assert (root / "a.txt").read_text() == "one\n"
     assert (await it.messages())[-1].text == "Done."
 
 
-async def test_the_shape_is_langchains_own(tmp_path: Path) -> None:
-    result = await lab(tmp_path, WRITE).say("write")
+async def test_the_shape_is_langchains_own(root: Path) -> None:
+    result = await lab(root, WRITE).say("write")
     value = result.interrupts[0].value
     assert value["review_configs"] == [
         {"action_name": "write_file", "allowed_decisions": ["approve", "edit", "reject", "respond"]}
@@ -53,45 +53,45 @@ async def test_the_shape_is_langchains_own(tmp_path: Path) -> None:
     assert {"name", "args", "description"} <= value["action_requests"][0].keys()
 
 
-async def test_an_edit_runs_and_the_model_is_told(tmp_path: Path) -> None:
-    it = lab(tmp_path, WRITE)
+async def test_an_edit_runs_and_the_model_is_told(root: Path) -> None:
+    it = lab(root, WRITE)
     result = await it.say("write")
     edited = {"name": "write_file", "args": {"path": "b.txt", "content": "two\n"}}
     await it.answer(result, {"type": "edit", "edited_action": edited})
-    assert not (tmp_path / "a.txt").exists()
-    assert (tmp_path / "b.txt").read_text() == "two\n"
+    assert not (root / "a.txt").exists()
+    assert (root / "b.txt").read_text() == "two\n"
     assert "changed the arguments" in (await it.results())["write_file"].text
 
 
-async def test_a_reject_reaches_the_model_and_nothing_runs(tmp_path: Path) -> None:
-    it = lab(tmp_path, WRITE)
+async def test_a_reject_reaches_the_model_and_nothing_runs(root: Path) -> None:
+    it = lab(root, WRITE)
     await it.answer(await it.say("write"), {"type": "reject", "message": "use b.txt"})
     message = (await it.results())["write_file"]
     assert message.status == "error"
     assert "use b.txt" in message.text
-    assert not list(tmp_path.iterdir())
+    assert not list(root.iterdir())
 
 
-async def test_a_response_stands_for_the_result(tmp_path: Path) -> None:
-    it = lab(tmp_path, ("prompt_user", {"questions": [{"question": "Which?", "kind": "text", "choices": []}]}))
+async def test_a_response_stands_for_the_result(root: Path) -> None:
+    it = lab(root, ("prompt_user", {"questions": [{"question": "Which?", "kind": "text", "choices": []}]}))
     result = await it.say("ask me")
     assert result.interrupts[0].value["review_configs"][0]["allowed_decisions"] == ["respond", "edit", "reject"]
     await it.answer(result, {"type": "respond", "message": "the blue one"})
     assert (await it.results())["prompt_user"].text == "the blue one"
 
 
-async def test_feedback_on_an_approval_reaches_the_model(tmp_path: Path) -> None:
-    it = lab(tmp_path, WRITE)
+async def test_feedback_on_an_approval_reaches_the_model(root: Path) -> None:
+    it = lab(root, WRITE)
     await it.answer(await it.say("write"), {"type": "approve", "message": "but mind the newline"})
     assert "mind the newline" in (await it.results())["write_file"].text
 
 
-async def test_two_calls_are_asked_at_once_and_decided_by_position(tmp_path: Path) -> None:
-    it = lab(tmp_path, WRITE, ("write_file", {"path": "c.txt", "content": "three\n"}))
+async def test_two_calls_are_asked_at_once_and_decided_by_position(root: Path) -> None:
+    it = lab(root, WRITE, ("write_file", {"path": "c.txt", "content": "three\n"}))
     result = await it.say("write two")
     assert len(requests_of(result)) == 2
     await it.answer(result, {"type": "reject", "message": "no"}, APPROVE)
-    assert [p.name for p in tmp_path.iterdir()] == ["c.txt"]
+    assert [p.name for p in root.iterdir()] == ["c.txt"]
 
 
 @pytest.mark.parametrize(
@@ -105,79 +105,79 @@ async def test_two_calls_are_asked_at_once_and_decided_by_position(tmp_path: Pat
         [{"type": "edit"}],
     ],
 )
-async def test_a_bad_answer_is_refused_and_a_right_one_still_works(tmp_path: Path, bad: list) -> None:
-    it = lab(tmp_path, WRITE)
+async def test_a_bad_answer_is_refused_and_a_right_one_still_works(root: Path, bad: list) -> None:
+    it = lab(root, WRITE)
     result = await it.say("write")
     with pytest.raises(Exception, match=r"decisions|type|name") as caught:
         await it.answer(result, *bad)
     assert is_invalid_resume(caught.value)
     await it.answer(result, APPROVE)
-    assert (tmp_path / "a.txt").exists()
+    assert (root / "a.txt").exists()
 
 
-async def test_an_edit_is_judged_again_at_the_tool(tmp_path: Path) -> None:
-    it = lab(tmp_path, WRITE)
+async def test_an_edit_is_judged_again_at_the_tool(root: Path) -> None:
+    it = lab(root, WRITE)
     edited = {"name": "write_file", "args": {"path": "../escape.txt", "content": "x"}}
     await it.answer(await it.say("write"), {"type": "edit", "edited_action": edited})
     assert "Refused" in (await it.results())["write_file"].text
-    assert not (tmp_path.parent / "escape.txt").exists()
+    assert not (root.parent / "escape.txt").exists()
 
 
-async def test_a_stale_answer_does_not_approve_the_next_question(tmp_path: Path) -> None:
+async def test_a_stale_answer_does_not_approve_the_next_question(root: Path) -> None:
     replies = [says("", WRITE, step=0), says("", ("delete_file", {"path": "a.txt"}), step=1), says("Done.")]
-    it = Lab(tmp_path, replies)
+    it = Lab(root, replies)
     first = await it.say("write, then delete")
     second = await it.answer(first, APPROVE)
     assert requests_of(second)[0]["name"] == "delete_file"
     again = await it._go(Command(resume={first.interrupts[0].id: {"decisions": [APPROVE]}}))
-    assert (tmp_path / "a.txt").exists()
+    assert (root / "a.txt").exists()
     assert requests_of(again)[0]["name"] == "delete_file"
 
 
-async def test_denied_calls_are_answered_without_asking(tmp_path: Path) -> None:
-    it = lab(tmp_path, ("read_file", {"path": "/etc/passwd"}), ("write_file", {"path": ".env", "content": "K=1"}))
+async def test_denied_calls_are_answered_without_asking(root: Path) -> None:
+    it = lab(root, ("read_file", {"path": "/etc/passwd"}), ("write_file", {"path": ".env", "content": "K=1"}))
     result = await it.say("try")
     assert not result.interrupts
     assert all(m.status == "error" for m in (await it.results()).values())
 
 
-async def test_deny_mode_never_asks(tmp_path: Path) -> None:
-    it = lab(tmp_path, WRITE, mode="deny")
+async def test_deny_mode_never_asks(root: Path) -> None:
+    it = lab(root, WRITE, mode="deny")
     result = await it.say("write")
     assert not result.interrupts
-    assert not list(tmp_path.iterdir())
+    assert not list(root.iterdir())
 
 
-async def test_auto_mode_asks_for_protected_paths_only(tmp_path: Path) -> None:
-    it = lab(tmp_path, WRITE, ("write_file", {"path": "Makefile", "content": "all:\n"}), mode="auto")
+async def test_auto_mode_asks_for_protected_paths_only(root: Path) -> None:
+    it = lab(root, WRITE, ("write_file", {"path": "Makefile", "content": "all:\n"}), mode="auto")
     result = await it.say("write")
     assert [r["args"]["path"] for r in requests_of(result)] == ["Makefile"]
 
 
-async def test_an_unknown_mode_asks(tmp_path: Path) -> None:
-    assert (await lab(tmp_path, WRITE, mode="yolo").say("write")).interrupts
+async def test_an_unknown_mode_asks(root: Path) -> None:
+    assert (await lab(root, WRITE, mode="yolo").say("write")).interrupts
 
 
-async def test_an_unknown_tool_is_refused(tmp_path: Path) -> None:
-    it = lab(tmp_path, ("format_disk", {}))
+async def test_an_unknown_tool_is_refused(root: Path) -> None:
+    it = lab(root, ("format_disk", {}))
     await it.say("do it")
     assert (await it.results())["format_disk"].status == "error"
 
 
-async def test_a_tool_outside_the_grant_is_refused(tmp_path: Path) -> None:
-    it = lab(tmp_path, ("execute_command", {"command": "ls"}), agent="ask")
+async def test_a_tool_outside_the_grant_is_refused(root: Path) -> None:
+    it = lab(root, ("execute_command", {"command": "ls"}), agent="ask")
     result = await it.say("run ls")
     assert not result.interrupts
     assert (await it.results())["execute_command"].status == "error"
 
 
-async def test_the_architect_writes_documents_only(tmp_path: Path) -> None:
+async def test_the_architect_writes_documents_only(root: Path) -> None:
     move = ("move_file", {"source": "plan.md", "target": "plan.py"})
-    (tmp_path / "plan.md").write_text("x")
-    it = lab(tmp_path, ("write_file", {"path": "a.py", "content": "x"}), move, agent="architect")
+    (root / "plan.md").write_text("x")
+    it = lab(root, ("write_file", {"path": "a.py", "content": "x"}), move, agent="architect")
     result = await it.say("write code")
     assert not result.interrupts
-    assert [p.name for p in tmp_path.iterdir()] == ["plan.md"]
+    assert [p.name for p in root.iterdir()] == ["plan.md"]
 
 
 class JumpsPastTheGate(AgentMiddleware):
@@ -195,8 +195,8 @@ class JumpsPastTheGate(AgentMiddleware):
         return {"jump_to": "tools"}
 
 
-async def test_a_rejected_call_does_not_run_though_another_middleware_jumps(tmp_path: Path) -> None:
-    it = lab(tmp_path, WRITE)
+async def test_a_rejected_call_does_not_run_though_another_middleware_jumps(root: Path) -> None:
+    it = lab(root, WRITE)
     coder = load_agents()["coder"]
     stack = [JumpsPastTheGate(), *middleware_of(coder, host=ContextHost(), limits=Limits())]
     tools = [spec.tool for spec in specs_for(coder.tools)]
@@ -209,11 +209,11 @@ async def test_a_rejected_call_does_not_run_though_another_middleware_jumps(tmp_
     result = await agent.ainvoke(Command(resume={asked.interrupts[0].id: reject}), **run)
     results = [m for m in result.value["messages"] if isinstance(m, ToolMessage)]
     assert [m.status for m in results] == ["error"]
-    assert not list(tmp_path.iterdir())
+    assert not list(root.iterdir())
 
 
-async def test_a_missing_pin_denies_everything(tmp_path: Path) -> None:
-    it = lab(tmp_path, WRITE)
+async def test_a_missing_pin_denies_everything(root: Path) -> None:
+    it = lab(root, WRITE)
     await it.say("write")
     await it.graph.aupdate_state(it.config, {"policy": None, "turn_id": it.turn_id})
     coder = it.graph.nodes["coder"].bound
@@ -221,12 +221,12 @@ async def test_a_missing_pin_denies_everything(tmp_path: Path) -> None:
     result = await coder.ainvoke({"messages": [("user", "write")]}, config, context=it.context(), version="v2")
     last = [m for m in result.value["messages"] if isinstance(m, ToolMessage)]
     assert [m.status for m in last] == ["error"]
-    assert not list(tmp_path.iterdir())
+    assert not list(root.iterdir())
 
 
-async def test_a_redelivered_call_gets_its_stored_result(tmp_path: Path) -> None:
+async def test_a_redelivered_call_gets_its_stored_result(root: Path) -> None:
     journal = MemoryJournal()
-    it = lab(tmp_path, WRITE, journal=journal)
+    it = lab(root, WRITE, journal=journal)
     await it.answer(await it.say("write"), APPROVE)
     (key,) = journal._entries
     assert key.thread_id == it.thread_id
@@ -235,8 +235,8 @@ async def test_a_redelivered_call_gets_its_stored_result(tmp_path: Path) -> None
     assert again.result is not None
 
 
-async def test_tool_outcomes_are_published(tmp_path: Path) -> None:
-    it = lab(tmp_path, WRITE, ("read_file", {"path": "missing.txt"}))
+async def test_tool_outcomes_are_published(root: Path) -> None:
+    it = lab(root, WRITE, ("read_file", {"path": "missing.txt"}))
     await it.answer(await it.say("write"), APPROVE)
     outcomes = {e.tool: e.outcome for e in it.events if e.type == "tool.completed"}
     assert outcomes == {"write_file": "ok", "read_file": "error"}
