@@ -6,7 +6,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codelab.tools.command_risk import risk
@@ -161,6 +161,7 @@ def test_quoted_words_come_back_as_they_were(words: list[str]) -> None:
     assert argvs(read_line(line)) == (("x", *words),)
 
 
+@settings(max_examples=300)
 @given(st.text(alphabet="ab '\"\\#|;&()<>!\n", max_size=20))
 def test_a_certain_reading_agrees_with_the_shell(text: str) -> None:
     line = f"true {text}"
@@ -170,4 +171,6 @@ def test_a_certain_reading_agrees_with_the_shell(text: str) -> None:
     shell = subprocess.run(
         ["/bin/sh", "-c", f"show() {{ printf '%s\\0' \"$@\"; }}; show {text}"], capture_output=True, check=False
     )
+    if shell.returncode:  # a syntax error: nothing would run
+        return
     assert shell.stdout.decode().split("\0")[:-1] == (list(tokens[0][1:]) or [""])
