@@ -1,5 +1,6 @@
 """Adding up and showing what was found."""
 
+import io
 import json
 
 import pytest
@@ -9,7 +10,7 @@ from rich.console import Console
 
 from codelab.core.errors import ConfigError
 from codelab.evals.meter import Meter, Price, Spent, load_prices
-from codelab.evals.report import CaseResult, Check, Report, SuiteReport, render, totals
+from codelab.evals.report import CaseResult, Check, Report, SuiteReport, show, totals
 
 GOOD, BAD = Check("tests", True), Check("tests", False, "3 failed")
 
@@ -61,9 +62,9 @@ def test_the_report_is_json_and_a_table():
     found = json.loads(json.dumps(report.as_json()))
     assert found["suites"][0]["cases"][1]["checks"][0]["detail"] == "3 failed"
     assert found["totals"]["pass_rate"] == 0.5
-    console = Console(width=200, record=True, quiet=True)
-    console.print(render(report))
-    text = console.export_text()
+    console = Console(width=40, file=io.StringIO())
+    show(report, console)
+    text = console.file.getvalue()
     assert "1 of 3 calls without a price" in text
     assert "coding/bad" in text
     assert "mutant m was not noticed" in text
