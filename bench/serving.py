@@ -13,7 +13,9 @@ from typing import Any
 import httpx
 import uvicorn
 
+from codelab.auth.local import LOCAL
 from codelab.core.settings import DatabaseSettings, ServerSettings, Settings
+from codelab.llm.models import StaticModels
 from codelab.runtime.compose import build_runtime
 from codelab.server.app import create_app
 
@@ -38,20 +40,31 @@ class OurClient:
         config = {"configurable": {"thread_id": thread_id}}
         await self.runtime.graph.aupdate_state(config, {"messages": messages, "agent": "coder"}, as_node="coder")
 
-    async def turn(self, thread_id: str, text: str) -> None:
-        """POST, stream to the interrupt, decide, stream to the end."""
-        runs = f"/api/v1/threads/{thread_id}/runs"
+    @asynccontextmanager
+    async def following(self, thread_id: str) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+        """Follow a thread as an open page does: one stream over all its runs."""
+        async with self.http.stream("GET", f"/api/v1/threads/{thread_id}/events") as response:
+            yield _events(response)
+
+    async def turn(self, thread_id: str, text: str, events: AsyncIterator[dict[str, Any]]) -> None:
+        """POST, wait for the interrupt, decide, wait for the end."""
         body = {"text": text, "agent": "coder"}
-        approval = ""
-        async with self.http.stream("POST", runs, json=body, headers={"accept": "text/event-stream"}) as response:
-            async for event in _events(response):
-                if event["type"] == "RUN_FINISHED":
-                    approval = event["outcome"]["interrupts"][0]["id"]
+        started = await self.http.post(f"/api/v1/threads/{thread_id}/runs", json=body)
+        started.raise_for_status()
+        outcome = await _rest(events)
+        approval = outcome["interrupts"][0]["id"]
         decided = await self.http.post(f"/api/v1/approvals/{approval}", json={"decision": "approve"})
-        next_run = decided.raise_for_status().json()["approval"]["resumed_by_run_id"]
-        async with self.http.stream("GET", f"/api/v1/threads/{thread_id}/events?run_id={next_run}") as response:
-            kinds = [event["type"] async for event in _events(response)]
-        assert kinds[-1] == "RUN_FINISHED", kinds
+        decided.raise_for_status()
+        assert (await _rest(events))["type"] == "success"
+
+
+async def _rest(events: AsyncIterator[dict[str, Any]]) -> dict[str, Any]:
+    async for event in events:
+        assert event["type"] != "RUN_ERROR", event
+        if event["type"] == "RUN_FINISHED":
+            outcome: dict[str, Any] = event["outcome"]
+            return outcome
+    raise AssertionError("the stream ended before the run")
 
 
 async def _events(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
@@ -70,8 +83,7 @@ async def served(folder: Path, database: str, model: Any) -> AsyncIterator[OurCl
         server=ServerSettings(token=TOKEN),
         _env_file=None,
     )
-    runtime = build_runtime(settings, models=model)
-    app = create_app(settings, runtime=runtime)
+    app = create_app(settings, runtime=build_runtime(settings, models=StaticModels(model)))
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
@@ -80,8 +92,7 @@ async def served(folder: Path, database: str, model: Any) -> AsyncIterator[OurCl
             await asyncio.sleep(0.01)
         base = f"http://127.0.0.1:{listener.getsockname()[1]}"
         async with httpx.AsyncClient(base_url=base, headers={"authorization": f"Bearer {TOKEN}"}, timeout=60) as http:
-            from codelab.auth.local import LOCAL  # noqa: PLC0415
-
+            runtime = app.state.runtime
             workspace = await runtime.workspaces.register(LOCAL, folder / "workspace", trusted=True)
             yield OurClient(http, runtime, workspace.id)
         server.should_exit = True

@@ -10,12 +10,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 from langchain_core.messages import AIMessage, HumanMessage
 
 from bench.bare import bare_graph, bare_saver, bare_turn
 from bench.row import row
-from bench.serving import OurClient, served
+from bench.serving import served
 from codelab.llm.matching import When
 from codelab.llm.scripted import Reply, Script, ScriptedCall, ScriptedChatModel
 from tests.support import postgres
@@ -44,14 +43,9 @@ def long_history() -> list[Any]:
 
 
 async def samples(turn: Any, count: int = TURNS) -> list[float]:
-    """Milliseconds of each turn after the warm-up."""
-    taken: list[float] = []
-    for number in range(count + WARM):
-        began = time.perf_counter()
-        await turn(number)
-        if number >= WARM:
-            taken.append((time.perf_counter() - began) * 1000)
-    return taken
+    """Milliseconds of each turn after the warm-up; `turn` returns the seconds it took."""
+    taken = [await turn(number) for number in range(count + WARM)]
+    return [seconds * 1000 for seconds in taken[WARM:]]
 
 
 @asynccontextmanager
@@ -68,8 +62,10 @@ async def _bare(kind: str, folder: Path, url: str | None) -> list[float]:
     async with bare_saver(kind, folder, url) as saver:
         graph = bare_graph(scripted(), folder / "workspace", saver)
 
-        async def one(number: int) -> None:
+        async def one(number: int) -> float:
+            began = time.perf_counter()
             await bare_turn(graph, f"bare-{number}", f"write note {number}")
+            return time.perf_counter() - began
 
         return await samples(one)
 
@@ -78,16 +74,15 @@ async def _ours(kind: str, folder: Path, url: str | None, *, long: bool) -> list
     database = {"memory": "sqlite://", "sqlite": f"sqlite:///{folder / 'ours.db'}"}.get(kind, url)
     async with served(folder, str(database), scripted()) as client:
 
-        async def one(number: int) -> None:
-            await client.turn(await prepared(number), f"write note {number}")
-
-        async def prepared(number: int) -> str:
-            return threads[number]
-
-        threads = [await client.new_thread() for _ in range(TURNS + WARM)]
-        if long:
-            for thread in threads:
+        async def one(number: int) -> float:
+            thread = await client.new_thread()
+            if long:
                 await client.seed(thread, long_history())
+            async with client.following(thread) as events:
+                began = time.perf_counter()
+                await client.turn(thread, f"write note {number}", events)
+                return time.perf_counter() - began
+
         return await samples(one)
 
 
@@ -108,6 +103,3 @@ async def measure() -> list[dict[str, Any]]:
                 grown = await _ours(kind, folder, urls[2], long=True)
                 rows.append(row(f"turn with {LONG} messages / our short turn, {kind}", grown, short, most=2.5))
     return rows
-
-
-__all__ = ["OurClient", "httpx", "measure"]

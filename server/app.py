@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI
@@ -44,27 +44,28 @@ def local_auth(settings: Settings) -> LocalAuth:
     return LocalAuth(token.get_secret_value() if token else read_or_make_token(settings.data_dir))
 
 
-def create_app(settings: Settings | None = None, *, runtime: Runtime | None = None) -> FastAPI:
+def create_app(
+    settings: Settings | None = None, *, runtime: AbstractAsyncContextManager[Runtime] | None = None
+) -> FastAPI:
     """Build the ASGI app.
 
     Args:
         settings: Settings; read from the environment if left out.
-        runtime: A runtime to serve instead of one built from the settings; it is entered and left with the app.
+        runtime: What to serve in place of `build_runtime(settings)`; it is entered and left with the app.
 
     Raises:
         ConfigError: The settings do not allow a start.
     """
     settings = settings or Settings()
     auth = local_auth(settings)
-    served = runtime or build_runtime(settings)
+    serving = runtime or build_runtime(settings)
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with served:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with serving as app.state.runtime:
             yield
 
     app = FastAPI(title="CodeLab", version=version(), lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.runtime = served
     app.state.auth = auth
     errors.install(app)
     for router in (health.router, _api(), pages.router):

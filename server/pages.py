@@ -56,7 +56,7 @@ async def index(principal: ThreadReader, runtime: CurrentRuntime) -> Response:
         "index.html",
         threads=page.items,
         workspaces=await runtime.workspaces.list(principal),
-        agents=runtime.roster(),
+        agents=runtime.agents.values(),
     )
 
 

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
 from ...runtime.workspaces.schemas import Workspace
 from ..deps import AssistantReader, CurrentRuntime, WorkspaceReader, WorkspaceWriter
+from ..roster import AgentOut, roster
 from .bodies import NewWorkspace
 
 router = APIRouter()
 
 
-class AgentOut(BaseModel):
-    """One agent of the roster."""
-
-    name: str
-    description: str
-    when_to_use: str
-    tools: list[str]
-
-
 @router.get("/agents", tags=["agents"])
 async def list_agents(principal: AssistantReader, runtime: CurrentRuntime) -> list[AgentOut]:  # noqa: ARG001
     """List the agents, the orchestrator included."""
-    return [AgentOut(**agent) for agent in runtime.roster()]
+    return roster(runtime.agents)
 
 
 @router.get("/workspaces", tags=["workspaces"])
