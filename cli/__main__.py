@@ -1,0 +1,5 @@
+"""`python -m codelab.cli` is `codelab`."""
+
+from .app import main
+
+main()

@@ -1,0 +1,57 @@
+"""How a command ends: exit codes 0 done, 1 failed, 2 usage, 3 waiting for an approval, 130 interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Final, NoReturn
+
+import typer
+from pydantic import ValidationError
+
+from ..core.errors import CodeLabError, InvalidInput
+from .terminal import clean
+from .texts import say
+
+DONE: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+WAITING: Final = 3
+INTERRUPTED: Final = 130
+
+
+class Interrupted(Exception):  # noqa: N818 - says what happened
+    """The person pressed Ctrl-C (or closed the input) at a question."""
+
+
+def code_of(event: dict[str, Any]) -> int:
+    """The exit code for the last event of a turn."""
+    if event.get("type") != "RUN_FINISHED":
+        return FAILED
+    return {"success": DONE, "interrupt": WAITING}.get(event["outcome"]["type"], FAILED)
+
+
+def complain(sentence: str) -> None:
+    """Tell what is wrong, on stderr."""
+    typer.echo(f"codelab: {clean(sentence)}", err=True)
+
+
+def finish(work: Coroutine[Any, Any, int]) -> NoReturn:
+    """Run a command's work in an event loop of its own and leave with its exit code."""
+    try:
+        code = asyncio.run(work)
+    except (KeyboardInterrupt, asyncio.CancelledError, Interrupted):
+        complain(say("interrupted"))
+        code = INTERRUPTED
+    except CodeLabError as exc:
+        complain(exc.message)
+        code = USAGE if isinstance(exc, InvalidInput) else FAILED
+    except ValidationError as exc:
+        complain(say("bad_settings", problems=_problems(exc)))
+        code = USAGE
+    raise typer.Exit(code)
+
+
+def _problems(exc: ValidationError) -> str:
+    """Name the variables that are wrong, without what they hold."""
+    return "; ".join(f"CODELAB_{'__'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in exc.errors())

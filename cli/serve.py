@@ -1,0 +1,32 @@
+"""`codelab serve`: the HTTP service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .lazy import examples, new_app
+from .texts import say
+
+app = new_app()
+
+
+@app.command(
+    help=say("help_serve_long"),
+    epilog=examples("codelab serve -w ~/src/calc", "CODELAB_SERVER__TOKEN=choose-one codelab serve --port 8100"),
+)
+def serve(
+    *,
+    workspace: Annotated[
+        list[Path] | None, typer.Option("--workspace", "-w", metavar="DIR", help=say("opt_workspaces"))
+    ] = None,
+    host: Annotated[str | None, typer.Option("--host", help=say("opt_host"))] = None,
+    port: Annotated[int | None, typer.Option("--port", min=0, max=65535, help=say("opt_port"))] = None,
+) -> None:
+    """Serve until Ctrl-C or SIGTERM."""
+    from .ending import finish  # noqa: PLC0415
+    from .serving import run_server  # noqa: PLC0415 - brings LangChain and FastAPI
+
+    finish(run_server(folders=workspace or [], host=host, port=port))

@@ -1,0 +1,119 @@
+"""The server process: start, sign-in link, workspaces, graceful end."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import typer
+import uvicorn
+
+from ..auth.local import LOCAL
+from ..core.errors import CodeLabError
+from ..core.settings import Settings
+from ..core.telemetry import configure_logs
+from ..server.app import create_app
+from .ending import DONE, FAILED, USAGE, complain
+from .terminal import clean
+from .texts import say
+
+GRACE_S: Final = 5
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which ends quietly on SIGTERM and Ctrl-C and tells when it listens."""
+
+    def __init__(self, config: uvicorn.Config, ready: asyncio.Event) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Turn signals into a graceful end; a second one ends at once."""
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGINT, signal.SIGTERM)
+        for number in signals:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._ready.set()
+
+    @property
+    def port(self) -> int:
+        """The port it really listens on."""
+        return int(self.servers[0].sockets[0].getsockname()[1])
+
+
+async def run_server(*, folders: Sequence[Path], host: str | None, port: int | None) -> int:
+    """Serve until a signal comes; the exit code."""
+    settings = _settings(host, port)
+    if settings.auth.mode == "local" and settings.server.host not in _LOOPBACK:
+        complain(say("loopback_only", host=settings.server.host))
+        return USAGE
+    configure_logs(settings.log)
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        host=settings.server.host,
+        port=settings.server.port,
+        ws="auto",
+        access_log=False,
+        log_config=None,
+        timeout_graceful_shutdown=GRACE_S,
+        server_header=False,
+    )
+    ready = asyncio.Event()
+    server = Server(config, ready)
+    serving = asyncio.create_task(_served(server))
+    waiting = asyncio.create_task(ready.wait())
+    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if ready.is_set():
+        await _welcome(app, server, settings, folders)
+    return await serving
+
+
+async def _served(server: Server) -> int:
+    try:
+        await server.serve()
+    except SystemExit:  # uvicorn's way of saying that the address is taken
+        return FAILED
+    return DONE if server.started else FAILED
+
+
+def _settings(host: str | None, port: int | None) -> Settings:
+    settings = Settings()
+    told = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    return settings.model_copy(update={"server": settings.server.model_copy(update=told)})
+
+
+async def _welcome(app: object, server: Server, settings: Settings, folders: Sequence[Path]) -> None:
+    """Register the folders named on the command line and print the way in."""
+    state = app.state  # type: ignore[attr-defined]  # the framework's own type stays in the server room
+    for folder in folders:
+        try:
+            known = await state.runtime.workspaces.register(LOCAL, folder, trusted=True)
+        except CodeLabError as exc:
+            complain(exc.message)
+            server.should_exit = True
+            return
+        typer.echo(clean(say("serving_folder", path=known.path, id=known.id)))
+    name = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
+    base = f"http://{name}:{server.port}"
+    typer.echo(say("serving", url=base))
+    typer.echo(say("sign_in", url=f"{base}/login?code={state.auth.make_link_code()}"))
+    typer.echo(say("token_set") if settings.server.token else say("token_file", path=settings.data_dir / "token"))
