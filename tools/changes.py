@@ -79,17 +79,18 @@ def diff_of(changes: Sequence[FileChange]) -> str:
 
 
 async def carry_out(workspace: Workspace, changes: Sequence[FileChange]) -> None:
-    """Make the changes; when one fails, undo those made and raise what it raised."""
-    done: list[FileChange] = []
+    """Make the changes; when one fails, or this task is cancelled, undo those made and let the failure pass."""
+    begun: list[FileChange] = []
+    complete = False
     try:
         for change in changes:
-            done.append(change)
+            begun.append(change)
             await _make(workspace, change)
-    except (OSError, CodeLabError):
-        for change in reversed(done):
+        complete = True
+    finally:
+        for change in [] if complete else reversed(begun):
             with suppress(OSError, CodeLabError):  # the first failure is the one to tell
                 await _undo(workspace, change)
-        raise
 
 
 async def _make(workspace: Workspace, change: FileChange) -> None:

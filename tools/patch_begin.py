@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from .patch_model import FilePatch, Hunk, Kind, UnreadablePatch, unreadable
 
 _KINDS: dict[str, Kind] = {"*** Add File: ": "add", "*** Update File: ": "update", "*** Delete File: ": "delete"}
+_NUMBERS = re.compile(r"@@ -(\d+)(?:,[1-9]\d*)? \+\d+(?:,\d+)? @@")
 _MOVE = "*** Move to: "
 _END_OF_FILE = "*** End of File"
 _END = "*** End Patch"
@@ -58,9 +60,7 @@ def _take(patch: FilePatch, line: str, at: int) -> None:
     if line.startswith("@@") and patch.kind == "update":
         if not patch.hunks or patch.hunks[-1].lines:
             patch.hunks.append(Hunk())
-        heading = line[2:].removesuffix("@@").strip()
-        if heading:
-            patch.hunks[-1].headings.append(heading)
+        _read_place(patch.hunks[-1], line)
         return
     if not patch.hunks or patch.hunks[-1].at_end:
         patch.hunks.append(Hunk())
@@ -71,6 +71,15 @@ def _take(patch: FilePatch, line: str, at: int) -> None:
         hunk.lines.append((line[0], line[1:]) if line else (" ", ""))
     else:
         raise unreadable(at, line, "should start with a blank, + or -")
+
+
+def _read_place(hunk: Hunk, line: str) -> None:
+    numbers = _NUMBERS.match(line)  # of the other form, mixed in
+    heading = line[2:].removesuffix("@@").strip()
+    if numbers:
+        hunk.start = int(numbers.group(1))
+    elif heading:
+        hunk.headings.append(heading)
 
 
 def _check(patch: FilePatch) -> None:

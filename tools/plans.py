@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -36,7 +37,7 @@ async def plan_edit(
     check_hash(before, expected_hash, path=path)
     file = decode(before, path=path)
     try:
-        edited = apply_edits(file, edits)
+        edited = await asyncio.to_thread(apply_edits, file, edits)
     except InvalidInput as exc:
         raise type(exc)(f"{path}: {exc.message}", code=exc.code) from exc
     real = (await workspace.locate(path)).path
@@ -95,7 +96,7 @@ class _Draft:
         if data is None:
             raise FileNotFoundError(f"{member.path}: there is no such file to {member.kind}")
         file = decode(data, path=member.path)
-        updated = apply_hunks(file, member) if member.hunks else file.text
+        updated = await asyncio.to_thread(apply_hunks, file, member)
         if member.kind == "delete":
             self._after[path] = None
         elif member.target is None:

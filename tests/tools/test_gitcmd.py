@@ -3,6 +3,9 @@
 from pathlib import Path
 
 import pytest
+
+from codelab.core.errors import Unavailable
+from codelab.tools import gitcmd
 from codelab.tools.gitcmd import GitFailed, git, is_repository
 
 
@@ -62,3 +65,15 @@ async def test_an_expected_exit_code_is_an_answer(tmp_path: Path):
     assert (await git(tmp_path, "rev-parse", ok=(128,))).code == 128
     with pytest.raises(GitFailed):
         await git(tmp_path, "no-such-command")
+
+
+async def test_a_slow_git_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(gitcmd, "TIMEOUT_S", 0.0)
+    with pytest.raises(Unavailable, match="took longer"):
+        await git(tmp_path, "hash-object", "--stdin", stdin=b"x" * 1_000_000)
+
+
+async def test_a_missing_git_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Unavailable, match="not installed"):
+        await git(tmp_path, "status")

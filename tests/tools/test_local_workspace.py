@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from codelab.core.errors import Conflict, InvalidInput, TooLarge
 from codelab.tools.gitcmd import git
 from codelab.tools.workspaces.local import LocalWorkspace
@@ -120,6 +121,21 @@ async def test_a_walk_skips_the_clutter(space: LocalWorkspace):
     for name in ("a.py", "node_modules/x.js", "deep/.venv/y.py", "deep/z.py"):
         await space.write(name, b"")
     assert (await space.list(".", recursive=True, limit=10))[0] == ["a.py", "deep/z.py"]
+
+
+async def test_without_git_a_repository_is_walked(space: LocalWorkspace, root: Path, monkeypatch: pytest.MonkeyPatch):
+    await git(root, "init", "-q")
+    await space.write("a.py", b"")
+    monkeypatch.setenv("PATH", str(root))
+    assert (await space.list(".", recursive=True, limit=10))[0] == ["a.py"]
+
+
+async def test_secret_files_are_not_searched(space: LocalWorkspace):
+    for name in (".env", "sub/id_rsa", "open.txt"):
+        await space.write(name, b"needle")
+    hits, more = await space.search("needle", path=".", glob=None, regex=False, limit=10)
+    assert [hit.path for hit in hits] == ["open.txt"]
+    assert more == 0
 
 
 async def test_search_finds_lines(space: LocalWorkspace, root: Path):

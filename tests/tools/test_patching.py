@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codelab.core.errors import CodeLabError, Conflict, InvalidInput
-from codelab.tools.changes import carry_out, diff_of
+from codelab.tools.changes import FileChange, carry_out, diff_of
 from codelab.tools.diffing import counts, unified
 from codelab.tools.patch_apply import PatchFailed, apply_hunks
 from codelab.tools.patch_format import parse_patch, paths_of
@@ -277,3 +277,16 @@ def test_a_huge_rewrite_takes_bounded_time():
 async def test_adding_over_a_file_says_conflict(root: Path):
     with pytest.raises((PatchFailed, Conflict), match="exists already"):
         await patched(root, "*** Begin Patch\n*** Add File: a.py\n+x\n*** End Patch")
+
+
+async def test_every_kind_of_change_is_rolled_back(root: Path):
+    space = LocalWorkspace(root, id="w")
+    changes = [*await plan_patch(space, BEGIN), FileChange("a.py/x", None, b"")]  # below a file: it cannot be made
+    with pytest.raises(InvalidInput):
+        await carry_out(space, changes)
+    assert contents(root) == FILES
+
+
+def test_the_two_forms_may_be_mixed():
+    patch = "*** Begin Patch\n*** Update File: f\n@@ -3,1 +3,1 @@\n-x\n+y\n*** End Patch"
+    assert applied("x\na\nx\n", patch) == "x\na\ny\n"

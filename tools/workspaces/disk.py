@@ -31,7 +31,7 @@ def read_at(folder: int, name: str, limit: int, *, shown: str) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise InvalidInput(f"{shown!r} is not a regular file: name a file", code="not_a_file")
         if status.st_size > limit:
-            raise TooLarge(f"{shown!r} has {status.st_size} bytes, more than the {limit} that can be read at once")
+            raise TooLarge(f"{shown!r} has {status.st_size} bytes, more than {limit}: search in it instead")
         return _all_of(fd, limit)
     finally:
         os.close(fd)

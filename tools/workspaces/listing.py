@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from itertools import islice
 
+from ...core.errors import Unavailable
 from ..gitcmd import GitFailed, git, is_repository
 from .jail import Jail, Parts, text
 
@@ -43,10 +44,9 @@ MOST = 200_000
 
 async def files_below(jail: Jail, parts: Parts) -> list[str]:
     """List the files below a folder, sorted, relative to the root; ignore rules hold unless the folder is ignored."""
-    if await is_repository(jail.root):
-        tracked = await _as_git_sees(jail, parts)
-        if tracked is not None:
-            return tracked
+    tracked = await _as_git_sees(jail, parts)
+    if tracked is not None:
+        return tracked
     return await asyncio.to_thread(_walk, jail, parts)
 
 
@@ -63,8 +63,10 @@ def entries_of(jail: Jail, parts: Parts) -> list[str]:
 
 async def _as_git_sees(jail: Jail, parts: Parts) -> list[str] | None:
     try:
+        if not await is_repository(jail.root):
+            return None
         listed = await git(jail.root, "ls-files", "-co", "--exclude-standard", "-z", "--", text(parts))
-    except GitFailed:  # an unreadable index, or a folder behind a nested repository: look for ourselves
+    except (GitFailed, Unavailable):  # no git, an unreadable index, a path in a nested repository: look ourselves
         return None
     names = await asyncio.to_thread(_present, jail, listed.names)
     if not names and parts:
