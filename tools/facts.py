@@ -156,7 +156,7 @@ class _Named:
         if self.words > _MOST_WORDS:
             self.outside.append("more files than can be checked")
             return
-        for part in spellings(word):
+        for part in () if _NOT_A_FILE.match(word) else spellings(word):
             if part and not _NOT_A_FILE.match(part):
                 await self._look(part)
 
