@@ -3,10 +3,11 @@
 from contextlib import suppress
 
 import pytest
-from codelab.tools.editing import Edit, EditFailed, apply_edits, strip_numbers
-from codelab.tools.textfile import TextFile, decode
 from hypothesis import given
 from hypothesis import strategies as st
+
+from codelab.tools.editing import Edit, EditFailed, apply_edits, strip_numbers
+from codelab.tools.textfile import TextFile, decode
 
 CODE = """\
 class A:

@@ -183,7 +183,7 @@ async def test_delete_move_and_create(call: Any, root: Path):
     assert await call(create_directory, path="a/b") == "created folder a/b"
     assert await call(move_file, source="code.py", target="a/b/c.py") == "moved code.py to a/b/c.py"
     assert await call(delete_file, path="a/b/c.py") == "deleted a/b/c.py"
-    assert sorted(p.name for p in root.rglob("*")) == ["a", "b"]  # noqa: ASYNC240
+    assert sorted(p.name for p in root.rglob("*")) == ["a", "b"]
 
 
 async def test_apply_patch(call: Any, root: Path):

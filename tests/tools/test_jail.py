@@ -5,11 +5,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from codelab.core.errors import CodeLabError, InvalidInput
 from codelab.tools.workspaces import disk
 from codelab.tools.workspaces.jail import Jail
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 SECRET = b"outside"
 

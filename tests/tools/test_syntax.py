@@ -3,6 +3,7 @@
 import warnings
 
 import pytest
+
 from codelab.tools.syntax import new_errors, report
 
 BROKEN = [
