@@ -63,9 +63,8 @@ class RunService:
                 raise Conflict("A run of this thread is not finished; wait for it or cancel it", code="thread_busy")
             await cancel_pending(writing, thread_id, by=principal.user_id)
             fold = await unfinished_turn(writing.session, thread_id)
-            run = self._store(writing.session, thread, text=text, settings=capped, fold=fold)
+            run = await self._store(writing.session, thread, text=text, settings=capped, fold=fold)
             said = {"message_id": (run.input or {})["message_id"], "text": text}
-            await writing.session.flush()
             await writing.log(thread_id, [NewEvent("message.user", said)], run_id=run.id)
         self._signals.ready(run.id)
         return Run.model_validate(run)
@@ -129,7 +128,7 @@ class RunService:
             max_tool_calls=_cap("max_tool_calls", settings.max_tool_calls, self._limits.max_tool_calls),
         )
 
-    def _store(
+    async def _store(
         self, session: AsyncSession, thread: ThreadRow, *, text: str, settings: RunSettings, fold: bool
     ) -> RunRow:
         principal = owner_of(thread)
@@ -155,7 +154,9 @@ class RunService:
         thread.status, thread.updated_at = ThreadStatus.BUSY, now
         thread.title = thread.title or text.strip().splitlines()[0][:_TITLE]
         session.add(turn)
+        await session.flush()  # no relationship tells the session which row comes first
         session.add(run)
+        await session.flush()
         return run
 
     async def _drop(self, writing: LogTransaction, thread: ThreadRow, row: RunRow) -> None:

@@ -10,12 +10,21 @@ class Signals:
     """Tells the executor of this process that a row is pending, or that a run shall stop."""
 
     def __init__(self) -> None:
-        self.pending: asyncio.Queue[str] = asyncio.Queue()
+        self._pending: asyncio.Queue[str] = asyncio.Queue()
+        self._queued: set[str] = set()
         self._stops: dict[str, Callable[[], None]] = {}
 
     def ready(self, run_id: str) -> None:
         """A pending row was committed."""
-        self.pending.put_nowait(run_id)
+        if run_id not in self._queued:
+            self._queued.add(run_id)
+            self._pending.put_nowait(run_id)
+
+    async def next(self) -> str:
+        """Wait for the next pending row."""
+        run_id = await self._pending.get()
+        self._queued.discard(run_id)
+        return run_id
 
     def on_cancel(self, run_id: str, stop: Callable[[], None]) -> None:
         """Register how to stop a run that executes here."""

@@ -1,0 +1,86 @@
+"""Group commit: what a run says reaches the log within 50 ms, a new message at once, and never token by token."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Final
+
+from ...store.eventlog import EventLog, LogTransaction, NewEvent
+from ...store.lease import Lease
+
+WINDOW_S: Final = 0.05
+_URGENT: Final = frozenset({"text.start", "attempt_superseded"})
+
+
+class Recorder:
+    """Buffers one run's events and flushes them under its lease.
+
+    A failed flush (a lost lease, a database that is gone) surfaces at the next `add`, `flush` or `rest`.
+    """
+
+    def __init__(self, log: EventLog, *, thread_id: str, lease: Lease, window_s: float = WINDOW_S) -> None:
+        self._log = log
+        self._thread_id = thread_id
+        self._lease = lease
+        self._window_s = window_s
+        self._buffer: list[NewEvent] = []
+        self._flushing: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
+        self._committing = False
+
+    def add(self, events: Iterable[NewEvent]) -> None:
+        """Take events; they are committed soon."""
+        before = len(self._buffer)
+        self._buffer += events
+        fresh = self._buffer[before:]
+        if not fresh:
+            return
+        if any(event.type in _URGENT for event in fresh):
+            self._hurry.set()
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush_soon())
+        elif self._flushing.done():
+            self._flushing.result()
+            self._flushing = asyncio.create_task(self._flush_soon())
+
+    async def flush(self) -> None:
+        """Commit what is buffered now."""
+        await self._settle()
+        await self._commit()
+
+    async def rest(self, writing: LogTransaction) -> None:
+        """Write what is left in the caller's transaction, which proves the lease itself."""
+        await self._settle()
+        left, self._buffer = self._buffer, []
+        await writing.log(self._thread_id, left, run_id=self._lease.run_id, attempt=self._lease.attempt)
+
+    async def _settle(self) -> None:
+        """Let a commit in progress end; a flush that still waits for its window gives way."""
+        flushing, self._flushing = self._flushing, None
+        if flushing is None:
+            return
+        if not self._committing:
+            flushing.cancel()
+        await asyncio.wait({flushing})
+        if not flushing.cancelled():
+            flushing.result()
+
+    async def _flush_soon(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._hurry.wait(), self._window_s)
+        self._hurry.clear()
+        await self._commit()
+
+    async def _commit(self) -> None:
+        events, self._buffer = self._buffer, []
+        if not events:
+            return
+        self._committing = True
+        try:
+            async with self._log.transaction() as writing:
+                await self._lease.hold(writing.session)
+                await writing.log(self._thread_id, events, run_id=self._lease.run_id, attempt=self._lease.attempt)
+        finally:
+            self._committing = False
