@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI
 
-from ..auth.local import LocalAuth, read_or_make_token
+from ..auth.local import Authenticator, LocalAuth, read_or_make_token
 from ..core.errors import ConfigError
 from ..core.settings import Settings
 from ..runtime.compose import Runtime, build_runtime
@@ -45,19 +45,23 @@ def local_auth(settings: Settings) -> LocalAuth:
 
 
 def create_app(
-    settings: Settings | None = None, *, runtime: AbstractAsyncContextManager[Runtime] | None = None
+    settings: Settings | None = None,
+    *,
+    runtime: AbstractAsyncContextManager[Runtime] | None = None,
+    auth: Authenticator | None = None,
 ) -> FastAPI:
     """Build the ASGI app.
 
     Args:
         settings: Settings; read from the environment if left out.
         runtime: What to serve in place of `build_runtime(settings)`; it is entered and left with the app.
+        auth: Who may come in, in place of local mode's one user.
 
     Raises:
         ConfigError: The settings do not allow a start.
     """
     settings = settings or Settings()
-    auth = local_auth(settings)
+    auth = auth or local_auth(settings)
     serving = runtime or build_runtime(settings)
 
     @asynccontextmanager

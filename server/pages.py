@@ -38,8 +38,8 @@ def signed_out(reason: str = "You are not signed in.") -> HTMLResponse:
 @router.get("/login")
 async def login(request: Request, code: Annotated[str, Query(max_length=200)] = "") -> Response:
     """Exchange the one-time code for a session cookie."""
-    auth: LocalAuth = request.app.state.auth
-    session = auth.redeem(code)
+    auth = request.app.state.auth
+    session = auth.redeem(code) if isinstance(auth, LocalAuth) else None
     if session is None:
         return signed_out("This sign-in link was used already, or is too old.")
     response = RedirectResponse("/", status_code=303, headers=_NO_STORE)

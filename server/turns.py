@@ -16,7 +16,7 @@ Event = Json
 Answer = str | Mapping[str, Any]
 """`"approve"`, `"reject"`, or `{"decision": …, "message"?: …, "arguments"?: …}`."""
 Decider = Callable[[Json], Answer | Awaitable[Answer]]
-"""Takes an AG-UI interrupt (`metadata` holds tool, args, risk, preview) and answers it."""
+"""Takes an AG-UI interrupt (`metadata` holds tool, arguments, risk, preview) and answers it."""
 
 RESTS: Final = frozenset({"RUN_FINISHED", "RUN_ERROR"})
 
