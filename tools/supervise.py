@@ -13,7 +13,6 @@ import os
 import resource
 import select
 import signal
-import subprocess
 import sys
 import time
 
@@ -70,8 +69,8 @@ def _start(argv: list[str]) -> tuple[int, str]:
 def _parents() -> dict[int, int]:
     """Every living process and its parent."""
     if sys.platform != "linux":
-        table = subprocess.run(["/bin/ps", "-axo", "pid=,ppid="], capture_output=True, check=False).stdout
-        return {int(pid): int(parent) for pid, parent in (line.split() for line in table.splitlines())}
+        with os.popen("/bin/ps -axo pid=,ppid=") as table:  # noqa: S605 - a fixed line; subprocess costs start-up time
+            return {int(pid): int(parent) for pid, parent in map(str.split, table)}
     parents = {}
     for name in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 - pathlib costs start-up time
         try:
@@ -103,17 +102,20 @@ def _send(number: int, pids: list[int]) -> None:
             continue  # gone, or no longer ours to signal
 
 
-def _reap(exits: dict[int, int]) -> None:
-    """Collect what has ended, adopted orphans too."""
+def _reap(exits: dict[int, int]) -> bool:
+    """Collect what has ended, adopted orphans too; tell whether any child is left."""
     try:
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
             exits[ended[0]] = os.waitstatus_to_exitcode(ended[1])
     except ChildProcessError:
-        return
+        return False
+    return True
 
 
 def _end_all(group: int, exits: dict[int, int]) -> None:
     """Ask every descendant to end, then kill what is left, again until a look finds none."""
+    if not _reap(exits):
+        return  # without a child there is no descendant
     started = time.monotonic()
     _send(signal.SIGTERM, _descendants())
     while (left := _descendants()) and (waited := time.monotonic() - started) < GIVE_UP_S:

@@ -95,7 +95,7 @@ def test_a_frame_does_not_hide_it(line: str, frame: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "rm -rf build", "rm x", "rm -rf /work/project/build/x", "grep -rn '\\.env' src", "grep .env README", "echo .env", "ls",
+        "rm -rf build", "rm x", "rm -rf /srv/project/build/x", "grep -rn '\\.env' src", "grep .env README", "echo .env", "ls",
         "git commit -m 'read .env'", "cat .env.example", "echo sudo", "git push origin main", "find . -name '*.py'", "curl https://x",
         "kill 123", "chmod +x a", "pytest -k 'rm -rf'", "python -c 'print(1)'", "make test", "cat .gitignore", "dd if=a of=b",
         "echo 'rm -rf /'", "sort environ",

@@ -1,6 +1,6 @@
 """Real processes: nothing a command started may outlive it, its time-out, its task or its worker."""
 
-# ruff: noqa: ASYNC220, ASYNC240
+# ruff: noqa: ASYNC220
 from __future__ import annotations
 
 import asyncio
@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from codelab.core.errors import InvalidInput
 from codelab.tools.processes import Capture, Running, run_supervised
 from codelab.tools.redact import host_secrets, redact
