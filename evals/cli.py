@@ -6,15 +6,20 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ..core.errors import CodeLabError
+from ..core.settings import LogSettings
+from ..core.telemetry import configure_logs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .exercism import Exercises
-    from .report import CaseResult
+    from .report import CaseResult, Report
+    from .run import Options
 
 app = typer.Typer(help="Measure agents: routing, policy, approvals, edits, coding.", no_args_is_help=True)
 
@@ -40,30 +45,34 @@ def run(
     ] = None,
 ) -> None:
     """Run suites and report. Exit code 0: everything passed and every mutant was caught; 1: not; 2: usage."""
-    from .report import show  # noqa: PLC0415 - see the module
-    from .run import run_suites  # noqa: PLC0415
+    from .run import Options  # noqa: PLC0415 - see the module
 
+    exercises = _exercises(exercism, test_command)
+    options = Options(mutants=mutants, cases=case or (), prices=prices, exercises=exercises)
+    report = _run(suites or (), model, options, quiet=as_json)
+    _print(report, as_json=as_json)
+    raise typer.Exit(0 if report.ok else 1)
+
+
+def _run(suites: Sequence[str], model: str, options: Options, *, quiet: bool) -> Report:
+    from .run import run_suites  # noqa: PLC0415 - see the module
+
+    configure_logs(LogSettings(level="ERROR"))
     try:
-        report = asyncio.run(
-            run_suites(
-                suites or (),
-                model=model,
-                mutants=mutants,
-                cases=case or (),
-                prices=prices,
-                exercises=_exercises(exercism, test_command),
-                progress=None if as_json else _tick,
-            )
-        )
+        return asyncio.run(run_suites(suites, model=model, options=options, progress=None if quiet else _tick))
     except CodeLabError as exc:
         typer.secho(exc.message, err=True, fg="red")
         raise typer.Exit(2) from exc
+
+
+def _print(report: Report, *, as_json: bool) -> None:
+    from .report import show  # noqa: PLC0415 - see the module
+
     if as_json:
         typer.echo(json.dumps(report.as_json(), ensure_ascii=False, default=str))
-    else:
-        typer.echo(err=True)
-        show(report)
-    raise typer.Exit(0 if report.ok else 1)
+        return
+    typer.echo(err=True)
+    show(report)
 
 
 @app.command("list")
@@ -85,6 +94,6 @@ def _exercises(folder: Path | None, test_command: str | None) -> Exercises | Non
 
 def _tick(result: CaseResult) -> None:
     """Show that it goes on: a dot for each right result."""
-    mark: Any = "s" if result.skipped else "." if result.right else "F"
+    mark = "s" if result.skipped else "." if result.right else "F"
     sys.stderr.write(mark)
     sys.stderr.flush()

@@ -187,19 +187,21 @@ def _cost(total: dict[str, Any]) -> str:
 def _summary(suite: SuiteReport) -> Iterable[RenderableType]:
     matrix = suite.summary.get("confusion")
     if matrix:
-        yield _matrix(suite.name, matrix)
+        yield Text(f"{suite.name}: label ↓ answer →", style="italic")
+        yield _matrix(matrix)
     plain = {k: v for k, v in suite.summary.items() if k != "confusion"}
     if plain:
-        table = Table(title=f"{suite.name}: more", title_justify="left", show_header=False)
+        yield Text(f"{suite.name}: more", style="italic")
+        table = Table(show_header=False)
         for key, value in plain.items():
             table.add_row(key, f"{value:.3f}" if isinstance(value, float) else str(value))
         yield table
 
 
-def _matrix(name: str, matrix: dict[str, dict[str, int]]) -> Table:
+def _matrix(matrix: dict[str, dict[str, int]]) -> Table:
     """Draw a confusion matrix: rows are labels, columns are answers."""
     answers = sorted({answer for row in matrix.values() for answer in row} | set(matrix))
-    table = Table(title=f"{name}: label ↓ answer →", title_justify="left")
+    table = Table()
     for column in ("", *answers):
         table.add_column(column, justify="right")
     for label in answers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -56,23 +57,28 @@ def make_bench(model: str, *, settings: Settings | None = None, prices: Path | N
     return Bench(model=model, live=live, prices=load_prices(prices))
 
 
-async def run_suite(
-    suite: Suite,
-    bench: Bench,
-    *,
-    mutants: bool = False,
-    cases: Sequence[str] = (),
-    progress: Progress | None = None,
-) -> SuiteReport:
-    """Run one suite.
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What is run, and how.
 
-    Args:
-        suite: Which.
-        bench: The model and the prices.
+    Attributes:
         mutants: Spoil every case as well.
         cases: Only these ids; empty means all.
-        progress: Told each result as it comes.
+        prices: A price file (see `meter.load_prices`).
+        exercises: Run these instead of suites.
     """
+
+    mutants: bool = False
+    cases: Sequence[str] = ()
+    prices: Path | None = None
+    exercises: Exercises | None = None
+
+
+async def run_suite(
+    suite: Suite, bench: Bench, options: Options | None = None, *, progress: Progress | None = None
+) -> SuiteReport:
+    """Run one suite; `progress` is told each result as it comes."""
+    options = options or Options()
     results: list[CaseResult] = []
 
     def take(result: CaseResult) -> None:
@@ -81,10 +87,10 @@ async def run_suite(
             progress(result)
 
     for case in suite.cases():
-        if cases and case.id not in cases:
+        if options.cases and case.id not in options.cases:
             continue
         take(await suite.evaluate(case, bench))
-        if mutants:
+        if options.mutants:
             async for result in suite.mutants(case, bench):
                 take(result)
     return SuiteReport(suite.name, results, suite.summary(results))
@@ -94,20 +100,20 @@ async def run_suites(
     names: Sequence[str] = (),
     *,
     model: str = SCRIPTED,
-    mutants: bool = False,
-    cases: Sequence[str] = (),
-    prices: Path | None = None,
+    options: Options | None = None,
     settings: Settings | None = None,
-    exercises: Exercises | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Run suites by name (none: all) on a model; with `exercises`, those instead.
+    """Run suites by name (none: all) on a model.
 
     Raises:
-        InvalidInput: A suite that does not exist.
-        ConfigError: A case that is not well formed, or a missing extra.
+        InvalidInput: A suite or a case that does not exist.
+        ConfigError: A case that is not well formed, a missing extra, a model without an endpoint.
     """
-    bench = make_bench(model, settings=settings, prices=prices)
-    suites: Sequence[Suite] = [ExercismSuite(exercises)] if exercises else choose(names)
-    reports = [await run_suite(suite, bench, mutants=mutants, cases=cases, progress=progress) for suite in suites]
+    options = options or Options()
+    bench = make_bench(model, settings=settings, prices=options.prices)
+    suites: Sequence[Suite] = [ExercismSuite(options.exercises)] if options.exercises else choose(names)
+    reports = [await run_suite(suite, bench, options, progress=progress) for suite in suites]
+    if options.cases and not any(report.results for report in reports):
+        raise InvalidInput(f"no suite has a case {', '.join(options.cases)}")
     return Report(bench.model, reports)

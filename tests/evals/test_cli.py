@@ -38,7 +38,11 @@ def test_the_suites_are_listed():
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [(["run", "poetry"], "no suite 'poetry'"), (["run", "--exercism", "/nonexistent"], "no exercise")],
+    [
+        (["run", "poetry"], "no suite 'poetry'"),
+        (["run", "--exercism", "/nonexistent"], "no exercise"),
+        (["run", "--case", "nope"], "no suite has a case nope"),
+    ],
 )
 def test_usage_errors(arguments, says):
     result = runner.invoke(app, arguments)

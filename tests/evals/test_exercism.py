@@ -7,7 +7,7 @@ import pytest
 
 from codelab.core.errors import ConfigError, InvalidInput
 from codelab.evals.exercism import Exercises, ExercismSuite, find_exercises
-from codelab.evals.run import run_suite, run_suites
+from codelab.evals.run import Options, run_suite, run_suites
 from codelab.evals.suite import Bench
 from codelab.llm.models import StaticModels
 from codelab.llm.scripted import Reply, ScriptedCall, ScriptedChatModel
@@ -69,7 +69,7 @@ def bench(*replies):
 
 async def test_example_solutions_pass_and_stubs_fail(tmp_path):
     make_exercise(tmp_path / "python" / "practice")
-    report = await run_suites(exercises=Exercises(folder=tmp_path), mutants=True)
+    report = await run_suites(options=Options(exercises=Exercises(folder=tmp_path), mutants=True))
     assert report.ok
     suite = report.suites[0]
     assert [(r.case, r.mutant, r.passed) for r in suite.results] == [
@@ -121,7 +121,7 @@ async def test_other_languages_need_a_test_command(tmp_path):
 
 async def test_without_an_example_the_scripted_model_has_nothing_to_play(tmp_path):
     make_exercise(tmp_path, example=None)
-    report = await run_suite(ExercismSuite(Exercises(folder=tmp_path)), Bench(), mutants=True)
+    report = await run_suite(ExercismSuite(Exercises(folder=tmp_path)), Bench(), Options(mutants=True))
     assert [result.skipped for result in report.results] == ["has no example solution to play"]
 
 

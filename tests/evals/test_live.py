@@ -9,7 +9,7 @@ from codelab.core.errors import ConfigError
 from codelab.core.settings import LLMSettings, Settings
 from codelab.evals import coding
 from codelab.evals.cases import RoutedTo, script_of
-from codelab.evals.run import make_bench, run_suites
+from codelab.evals.run import Options, make_bench, run_suites
 from codelab.llm.scripted_server import serve
 
 
@@ -25,9 +25,8 @@ async def test_a_coding_task_over_http(tmp_path):
         report = await run_suites(
             ["coding"],
             model="gpt-test",
-            cases=[case.id],
+            options=Options(cases=[case.id], prices=prices),
             settings=endpoint(server.url),
-            prices=prices,
         )
     result = report.suites[0].results[0]
     assert result.passed, [check for check in result.checks if not check.passed]
@@ -42,7 +41,7 @@ async def test_the_endpoint_going_away_fails_the_case_not_the_run():
     report = await run_suites(
         ["coding", "approvals"],
         model="gpt-test",
-        cases=["adr", "approve-write"],
+        options=Options(cases=["adr", "approve-write"]),
         settings=Settings(
             llm=LLMSettings(base_url="http://127.0.0.1:9/v1", api_key="k", max_retries=0), _env_file=None
         ),
@@ -62,7 +61,7 @@ def test_a_real_model_needs_an_endpoint(monkeypatch):
 
 
 async def test_the_demo_model_can_be_measured():
-    report = await run_suites(["routing"], model="demo", cases=["english-ask-01"])
+    report = await run_suites(["routing"], model="demo", options=Options(cases=["english-ask-01"]))
     assert report.model == "demo"
     assert report.suites[0].graded
 

@@ -69,7 +69,7 @@ def test_the_report_is_json_and_a_table():
     assert "coding/bad" in text
     assert "mutant m was not noticed" in text
     assert "0.500" in text
-    assert "label ↓ answer →" in text
+    assert "answer →" in text
 
 
 def answer(usage=True, model="m1"):

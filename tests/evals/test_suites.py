@@ -3,7 +3,7 @@
 import pytest
 
 from codelab.evals import approvals, coding, edits, policy, routing
-from codelab.evals.run import run_suite
+from codelab.evals.run import Options, run_suite
 from codelab.evals.suite import Bench
 
 QUICK = ["russian_plural", "roman_bug", "adr"]
@@ -28,11 +28,11 @@ def assert_perfect(report):
 
 @pytest.mark.parametrize("suite", [policy.SUITE, approvals.SUITE, edits.SUITE], ids=lambda suite: suite.name)
 async def test_oracle_and_mutants(suite):
-    assert_perfect(await run_suite(suite, Bench(), mutants=True))
+    assert_perfect(await run_suite(suite, Bench(), Options(mutants=True)))
 
 
 async def test_routing():
-    report = await run_suite(routing.SUITE, Bench(), mutants=True)
+    report = await run_suite(routing.SUITE, Bench(), Options(mutants=True))
     assert_perfect(report)
     assert report.summary["rules-only share (all)"] > 0.3
     assert report.summary["rules-only precision (seen)"] == 1.0
@@ -40,7 +40,7 @@ async def test_routing():
 
 
 async def test_some_coding_tasks():
-    report = await run_suite(coding.SUITE, Bench(), mutants=True, cases=QUICK)
+    report = await run_suite(coding.SUITE, Bench(), Options(mutants=True, cases=QUICK))
     assert_perfect(report)
     assert {result.case for result in report.graded} == set(QUICK)
     assert {result.mutant for result in report.mutants} >= {"broken_edit", "wrong_agent", "forbidden_tool"}
@@ -49,4 +49,4 @@ async def test_some_coding_tasks():
 @pytest.mark.e2e
 @pytest.mark.timeout(600)
 async def test_every_coding_task():
-    assert_perfect(await run_suite(coding.SUITE, Bench(), mutants=True))
+    assert_perfect(await run_suite(coding.SUITE, Bench(), Options(mutants=True)))
