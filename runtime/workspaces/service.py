@@ -72,7 +72,10 @@ class WorkspaceService:
         return LocalWorkspace(root, id=workspace.id)
 
     def _checked(self, path: Path, *, trusted: bool) -> Path:
-        real = path.expanduser().resolve()
+        try:
+            real = path.expanduser().resolve()
+        except (ValueError, OSError, RuntimeError) as exc:
+            raise _refused(path, "that is not a path") from exc
         if not real.is_dir():
             raise _refused(path, "there is no such folder")
         if real in {Path(real.anchor), Path.home().resolve()}:

@@ -93,13 +93,14 @@ def assert_job_done(client: httpx.Client, repo: Path, thread_id: str) -> None:
     messages = client.get(f"/api/v1/threads/{thread_id}/messages").json()
     calls = [call["name"] for m in messages for call in m["tool_calls"]]
     assert calls == [
-        "read_file", "execute_command", "switch_agent", "edit_file", "execute_command", "git_branch", "git_commit",
+        "read_file", "execute_command", "switch_agent", "edit_file", "execute_command", "git_branch", "git_branch",
+        "git_commit",
     ]  # fmt: skip
     results = [m for m in messages if m["role"] == "tool"]
     assert len(results) == len(calls) == len({m["tool_call_id"] for m in results})
     assert messages[-1]["content"].startswith("Fixed:")
     statuses = [a["status"] for a in client.get("/api/v1/approvals", params={"thread_id": thread_id}).json()]
-    assert statuses == ["edited", "edited", "approved", "approved", "approved"]
+    assert statuses == ["edited", "edited", "approved", "approved", "approved", "approved"]
 
 
 def edited_arguments(approval: dict[str, Any]) -> dict[str, Any]:
@@ -134,7 +135,7 @@ def test_the_whole_job_survives_two_kills(service: Service, git_repo: Path) -> N
         assert edit["preview"]["kind"] == "diff"
         assert "+    return total(numbers) / len(numbers)" in edit["preview"]["diff"]
         decide(client, edit, "edit", arguments=edited_arguments(edit))
-        for tool in ("execute_command", "git_branch", "git_commit"):
+        for tool in ("execute_command", "git_branch", "git_branch", "git_commit"):
             decide(client, next_approval(client, thread_id, tool))
         run = until(lambda: (r := newest_run(client, thread_id))["status"] == "success" and r, "the end of the turn")
         assert run["error"] is None
