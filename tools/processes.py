@@ -169,7 +169,7 @@ class _Supervised:
         await self._let_go()
         return CommandResult(
             exit_code=None if timed_out else code,
-            output=redact(capture.text()),
+            output=await asyncio.to_thread(lambda: redact(capture.text())),
             truncated=capture.dropped,
             duration_s=time.monotonic() - started,
             timed_out=timed_out,
