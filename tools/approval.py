@@ -87,7 +87,7 @@ def _risk(facts: CallFacts) -> tuple[Risk, str]:
     if facts.command is not None:
         level, reason = command_risk(facts.command)
         if facts.outside:
-            return "high", f"it names {facts.outside[0]}, outside the workspace"
+            return "high", f"it touches {facts.outside[0]}"
         return level, reason
     level = _RISKS.get((facts.tool, facts.action), "low")
     names = ", ".join(facts.writes[:3]) + (" …" if len(facts.writes) > 3 else "")  # noqa: PLR2004 - enough to know

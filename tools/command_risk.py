@@ -28,7 +28,7 @@ Judged = tuple[Risk, str]
 _LOOKERS = names(
     "ls cat head tail wc grep egrep fgrep rg pwd echo printf date which type file stat du df tree cut tr diff "
     "cmp column basename dirname realpath readlink true false test [ : sleep seq nl tac rev fold comm paste "
-    "expr jq md5sum sha1sum sha256sum cksum uname whoami id hostname cd sort find strings hexdump od xxd less "
+    "expr jq md5sum sha1sum sha256sum cksum uname whoami id hostname cd sort find strings hexdump od less "
     "more nproc exit"
 )
 # Options by which a program that only looks could run another one or write.
@@ -38,7 +38,6 @@ _TEETH = {
     "find": re.compile(r"-delete|-fprint.*|-fls|-exec.*|-ok.*"),
     "less": re.compile(r".*[!|].*|\+.*|-[a-zA-Z]*[oO].*"),
     "tree": re.compile(r"-o.*"),
-    "xxd": re.compile(r"-r.*"),
     "date": re.compile(r"-s.*|--set.*"),
     "hostname": re.compile(r"[^-].*"),
 }
@@ -46,11 +45,9 @@ _WORKERS = names(
     "pytest py.test tox nox ruff mypy black isort flake8 pylint pyright coverage tsc eslint prettier jest "
     "vitest mocha make gmake cmake ctest ninja meson gcc g++ cc c++ clang clang++ rustc rustfmt gofmt javac "
     "java kotlinc rspec rubocop phpunit shellcheck yamllint markdownlint pre-commit mkdir touch cp mv rm rmdir "
-    "tee ln patch truncate split chmod uniq gzip gunzip zip unzip tar codelab"
+    "tee truncate split chmod uniq gzip gunzip codelab"
 )
-_WORKER_TEETH = re.compile(
-    r"--to-command.*|--checkpoint-action.*|--use-compress-program.*|--rsh.*|SHELL=.*|--exec.*|--config-env.*|--launcher.*"
-)
+_WORKER_TEETH = re.compile(r"SHELL=.*|--exec.*|--config-env.*|--launcher.*|--filter.*|--rsh.*")
 _SUBCOMMANDS = {
     "cargo": names("build test check clippy fmt run doc bench tree metadata"),
     "go": names("build test vet fmt run list version env doc"),
@@ -85,14 +82,15 @@ _GIT_LOOKS = names(
     "name-rev merge-base show-ref for-each-ref count-objects whatchanged diff-tree diff-index check-ignore "
     "version"
 )
-_GIT_WORKS = names("add commit switch merge mv rm cherry-pick revert stash tag branch reset notes init")
+_GIT_WORKS = names("add commit switch merge mv rm cherry-pick revert stash tag branch reset notes")
 _GIT_TEETH = re.compile(
     r"--ext-diff|--textconv|--output.*|-O.*|--open-files-in-pager.*|--exec.*|-x|--upload-pack.*|--receive-pack.*"
-    r"|--no-index|--hard|--merge|--keep|-[a-zA-Z]*[fD][a-zA-Z]*|--force.*|--discard-changes|-C|--template.*|--edit"
+    r"|--no-index|--hard|--merge|--keep|-[a-zA-Z]*[fD][a-zA-Z]*|--force.*|--discard-changes|-C|--template.*|--edit.*.*"
     r"|--no-verify|drop|clear|expire|delete|-[dM]|--delete|--move"
 )
 _GIT_MESSAGES = frozenset({"-m", "--message"})
-_SED_SCRIPT = re.compile(r"[0-9,$]*[pdq=]|s(\W)[^\n]*\1[gIip0-9]*")
+# One print, delete or quit, or one substitution with exactly three delimiters and no flag that writes or executes.
+_SED_SCRIPT = re.compile(r"[0-9,$]*[pdq=]|s([^\w\s\\;])(?:(?!\1)[^\\\n]|\\.)*\1(?:(?!\1)[^\\\n]|\\.)*\1[gIip0-9]*")
 
 
 def risk(command: str) -> Judged:
@@ -169,8 +167,6 @@ def _worker(name: str, argv: Sequence[str]) -> Judged:
         re.fullmatch(r"-[a-zA-Z]*[rR].*|--recursive|.*[+=][a-zA-Z]*s.*", w) for w in argv[1:]
     ):
         return "high", f"{name} changes a whole folder"
-    if name == "tar" and any(re.match(r"-[a-zA-Z]*[IF]", word) for word in argv[1:]):
-        return "high", "tar runs what it is given"
     return "medium", f"it runs {name}"
 
 

@@ -33,6 +33,7 @@ _RUNNERS = {"uv": "run", "poetry": "run", "pipenv": "run", "hatch": "run", "pdm"
 _EXEC = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
 _SECRET_SAMPLES = (".env", ".env.local", "id_rsa", "id_ed25519", "server.pem", "server.key", ".netrc", ".npmrc", ".ssh")
 _TALKERS = frozenset({"echo", "printf"})
+_PATTERN_GIVEN = re.compile(r"-[a-zA-Z]*[ef]|--(regexp|file|expression)")
 _SEARCHERS = frozenset({"grep", "egrep", "fgrep", "rg", "ag", "ack", "sed", "awk"})
 
 _ADMIN = names(
@@ -261,7 +262,8 @@ def file_words(seen: Seen) -> list[str]:
     if seen.name in _TALKERS:
         return []
     words = list(seen.argv[1:])
-    if seen.name in _SEARCHERS and (found := positionals(seen.argv)):
+    given = any(_PATTERN_GIVEN.match(word) for word in words)  # then no plain word is the pattern
+    if seen.name in _SEARCHERS and not given and (found := positionals(seen.argv)):
         words.remove(found[0])
     if seen.name == "git" and "-m" in words[:-1]:
         del words[words.index("-m") + 1]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 from pydantic import BaseModel
@@ -14,7 +15,7 @@ from ..core.errors import CodeLabError, InvalidInput
 from ..core.types import ToolGroup
 from .commands import Seen, argvs, everything, file_words, positionals, spellings
 from .guarded import is_secret
-from .mutators import written_words
+from .mutators import descends, written_words
 from .policy import CallFacts
 from .registry import BUILT_ELSEWHERE, REGISTRY
 from .shellwords import Line, read_line
@@ -23,6 +24,8 @@ from .workspace import Workspace
 
 _MOST_WORDS = 200
 _MOST_FOLDERS = 8
+_MOST_ENTRIES = 2000
+_PATTERN = re.compile(r"[*?\[]")
 _NOT_A_FILE = re.compile(r"[a-z][a-z0-9+.-]*://|/dev/(null|stdin|stdout|stderr|tty)$", re.IGNORECASE)
 _BAD_INPUT = (CodeLabError, OSError, ValueError, TypeError, KeyError, AttributeError)
 
@@ -115,13 +118,15 @@ class _Named:
     words: int = 0
 
     async def take(self, seen: Seen) -> None:
-        """Resolve one program's words and redirections."""
-        written = written_words(seen.argv)
+        """Resolve one program's words."""
+        written, deep = written_words(seen.argv), descends(seen.argv)
         for word in written:
             await self._write(word)
-        for word in file_words(seen):
-            if word not in written:
-                await self._read(word)
+        named = [word for word in file_words(seen) if word not in written]
+        if deep and all(word.startswith("-") for word in named):
+            named.append(".")  # it descends from where it runs
+        for word in named:
+            await self._read(word, deep=deep)
         if seen.name in ("cd", "pushd"):
             self._enter(positionals(seen.argv))
 
@@ -136,36 +141,62 @@ class _Named:
     def _enter(self, target: list[str]) -> None:
         inner = [posixpath.join(folder, target[0]) for folder in self.folders] if target else []
         if not inner or target[0] == "-" or len(self.folders) > _MOST_FOLDERS:
-            self.outside.append("another folder")
+            self.outside.append("a folder that cannot be told in advance")
         self.folders.extend(inner)
 
-    def _candidates(self, word: str) -> Iterator[str]:
-        yield from (posixpath.join(folder, word) for folder in self.folders)
+    async def _candidates(self, word: str) -> list[str]:
+        """Give the paths a word may mean: below every folder, patterns expanded."""
+        named = [posixpath.join(folder, word) for folder in self.folders]
+        if not _PATTERN.search(word):
+            return named
+        return [path for pattern in named for path in await self._expanded(pattern)]
+
+    async def _expanded(self, pattern: str) -> list[str]:
+        folder, _, last = pattern.rpartition("/")
+        if _PATTERN.search(folder):
+            self.outside.append(f"what {pattern} expands to")
+            return []
+        try:
+            entries, left_out = await self.workspace.list(folder or ".", recursive=False, limit=_MOST_WORDS)
+        except (OSError, CodeLabError):
+            return [pattern]
+        if left_out:
+            self.outside.append(f"what {pattern} expands to")
+        found = [
+            name for name in (posixpath.basename(entry.rstrip("/")) for entry in entries) if fnmatchcase(name, last)
+        ]
+        return [posixpath.join(folder, name) for name in found] or [pattern]
 
     async def _write(self, word: str) -> None:
         if _NOT_A_FILE.match(word):
             return
-        for path in self._candidates(word):
+        for path in await self._candidates(word):
             try:
                 self.writes.extend(await _real(path, self.workspace))
             except InvalidInput as exc:
                 raise InvalidInput(f"the command writes {word!r}, and {exc.message}", code="path_refused") from exc
 
-    async def _read(self, word: str) -> None:
+    async def _read(self, word: str, *, deep: bool = False) -> None:
         self.words += 1
         if self.words > _MOST_WORDS:
             self.outside.append("more files than can be checked")
             return
         for part in () if _NOT_A_FILE.match(word) else spellings(word):
             if part and not _NOT_A_FILE.match(part):
-                await self._look(part)
+                for path in await self._candidates(part):
+                    await self._look(path, part, deep=deep)
 
-    async def _look(self, word: str) -> None:
-        for path in self._candidates(word):
-            try:
-                where = await self.workspace.locate(path)
-            except InvalidInput:
-                self.outside.append(word)
-                continue
-            if where.exists or is_secret(where.path):
-                self.reads.append(where.path)
+    async def _look(self, path: str, word: str, *, deep: bool) -> None:
+        try:
+            where = await self.workspace.locate(path)
+        except InvalidInput:
+            self.outside.append(f"{word}, outside the workspace")
+            return
+        if where.exists or is_secret(where.path):
+            self.reads.append(where.path)
+        if deep and where.is_dir and await self._holds_secrets(where.path):
+            self.outside.append(f"{word}, a folder that holds secrets")
+
+    async def _holds_secrets(self, path: str) -> bool:
+        entries, left_out = await self.workspace.list(path, recursive=False, limit=_MOST_ENTRIES)
+        return bool(left_out) or any(is_secret(entry) for entry in entries)

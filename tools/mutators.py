@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from .commands import positionals, program
 from .guarded import names
 
-_WRITE_ALL = names("rm rmdir mv tee touch mkdir truncate chmod chown patch unlink split")
+_WRITE_ALL = names("rm rmdir mv tee touch mkdir truncate unlink split")
 _WRITE_LAST = names("cp ln install rsync")  # the rest is read
 _GIT = names("rm mv checkout restore apply")
 
@@ -25,6 +25,21 @@ def written_words(argv: Sequence[str]) -> list[str]:
         return words[1:] if any(re.match(r"-[a-zA-Z]*i|--in-place", word) for word in argv[1:]) else []
     if name == "git":
         return words[1:] if argv[1:2] and argv[1] in _GIT else []
-    if name in ("chmod", "chown"):
+    if name in ("chmod", "chown", "uniq"):
         return words[1:]
     return words if name in _WRITE_ALL else []
+
+
+def descends(argv: Sequence[str]) -> bool:
+    """Whether a simple command reads whole folders, hidden files included."""
+    name = program(argv)
+    if name in ("tar", "zip", "rsync"):
+        return True
+    if name in ("rg", "ag"):
+        return any(
+            re.fullmatch(r"-[a-zA-Z]*[u.][a-zA-Z]*|--hidden|--no-ignore|--unrestricted", word) for word in argv[1:]
+        )
+    return name in ("grep", "egrep", "cp", "diff") and any(
+        re.fullmatch(r"-[a-zA-Z]*[rRa][a-zA-Z]*|--recursive|--archive|--dereference-recursive", word)
+        for word in argv[1:]
+    )

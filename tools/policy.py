@@ -61,7 +61,7 @@ class CallFacts:
         refused: Why a path or an argument cannot be accepted at all (outside the jail, unreadable patch), or None.
         command: The command line as written, for execute tools.
         argvs: Its simple commands, each as argv tokens; None when it could not be parsed with certainty.
-        outside: Paths outside the workspace that the command names to read.
+        outside: What the command reads that lies outside the workspace, holds secrets or cannot be told in advance.
     """
 
     tool: str

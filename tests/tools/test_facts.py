@@ -109,7 +109,9 @@ async def test_the_paths_of_a_command_are_found(root: Path) -> None:
         ("cat /etc/hosts", "ask"), ("cat out/x", "ask"), ("ls up", "ask"), ("cd .. && ls", "ask"), ("cd && ls", "ask"), ("cd - && ls", "ask"),
         ("cat ../outside/x", "ask"), ("ls --sort=/etc", "ask"), ("touch package.json", "ask"), ("echo x >> package.json", "ask"),
         ("sed -i s/a/b/ package.json", "ask"), ("cp src/app.py .git/hooks/pre-commit", "ask"), ("cat package.json", "allow"),
-        ("grep -r /etc src", "allow"), ("pytest " + "a " * 300, "ask"), ("touch src/new.py", "allow"), ("cat docs/loop", "allow"),
+        ("grep -r /etc src", "allow"), ("pytest " + "a " * 300, "ask"), ("touch src/new.py", "allow"), ("cat env.*", "deny"), ("cat .en?", "deny"), ("cat u?/x", "ask"), ("cat src/*.py", "allow"), ("rm pack*", "ask"),
+        ("touch .g*t/hooks/x", "ask"), ("cat nope/*", "allow"), ("grep -rn x .", "ask"), ("grep -rn x src", "allow"), ("grep x *.md", "allow"),
+        ("rg --hidden x", "ask"), ("rg -u x src", "allow"), ("rg --hidden x .", "ask"), ("ls */*", "ask"), ("cat docs/loop", "allow"),
     ],
 )  # fmt: skip
 async def test_commands_in_mode_auto(root: Path, command: str, decision: str) -> None:
