@@ -17,6 +17,7 @@ from ...core.types import RunStatus
 from ...store.lease import LostLease
 from ...store.models import RunRow
 from ..approvals.schemas import Approval
+from ..failures import told
 from .claiming import Claimed
 from .delivery import Route, prepare
 from .engine import Engine
@@ -99,6 +100,8 @@ class Execution:
         except LostLease:
             log.warning("run_lost", run_id=self.lease.run_id, attempt=self.lease.attempt)
             return
+        finally:
+            self._recorder.drop()
         for approval in approvals:
             await self._publish(
                 ApprovalRequested(approval_id=approval.id, tool=approval.tool, risk=approval.risk, **self._about())
@@ -133,7 +136,7 @@ class Execution:
             return None
         if isinstance(failure, LostLease):
             raise failure
-        log.error("run_failed", run_id=self.lease.run_id, exc_info=failure)
+        log.error("run_failed", run_id=self.lease.run_id, **told(failure))
         return self._ended(RunStatus.ERROR, error=describe(failure))
 
     async def _stream(self) -> Outcome:

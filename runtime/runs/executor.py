@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 
 from ...core.types import RunStatus, utc_now
 from ...store.models import RunRow
+from ..failures import told
 from .claiming import take
 from .engine import Engine
 from .execution import Execution
@@ -89,8 +90,8 @@ class Executor:
             execution = self._active[run_id] = Execution(claimed, self._engine)
             self._signals.on_cancel(run_id, execution.stop)
             await execution.run()
-        except Exception:
-            log.exception("run_abandoned", run_id=run_id)
+        except Exception as exc:  # noqa: BLE001 - the worker loop: the row is recovered when its lease expires
+            log.warning("run_abandoned", run_id=run_id, **told(exc))
         finally:
             self._active.pop(run_id, None)
             self._signals.forget(run_id)
@@ -100,8 +101,8 @@ class Executor:
             await asyncio.sleep(self._engine.settings.runs.heartbeat_s)
             try:
                 await self._touch()
-            except Exception:
-                log.exception("heartbeat_failed")
+            except Exception as exc:  # noqa: BLE001 - a failing heartbeat is survived; the fence stops the runs in time
+                log.warning("heartbeat_failed", **told(exc))
                 await asyncio.sleep(_RETRY_S)
 
     async def _touch(self) -> None:

@@ -56,6 +56,13 @@ class Recorder:
         left, self._buffer = self._buffer, []
         await writing.log(self._thread_id, left, run_id=self._lease.run_id, attempt=self._lease.attempt)
 
+    def drop(self) -> None:
+        """Forget what is buffered: the run is over, or no longer ours."""
+        self._buffer = []
+        if self._flushing is not None:
+            self._flushing.cancel()
+            self._flushing.add_done_callback(_hear)
+
     async def _settle(self) -> None:
         """Let a commit in progress end; a flush that still waits for its window gives way."""
         flushing, self._flushing = self._flushing, None
@@ -84,3 +91,9 @@ class Recorder:
                 await writing.log(self._thread_id, events, run_id=self._lease.run_id, attempt=self._lease.attempt)
         finally:
             self._committing = False
+
+
+def _hear(flushing: asyncio.Task[None]) -> None:
+    """Take note of a dropped flush's failure, which concerns nobody any more."""
+    if not flushing.cancelled():
+        flushing.exception()

@@ -11,6 +11,7 @@ import structlog
 from ...core.types import RunStatus, utc_now
 from ...store.models import RunRow
 from ..approvals.service import ApprovalService
+from ..failures import told
 from .engine import Engine
 from .executor import Executor
 from .outcome import Outcome, settle
@@ -66,8 +67,8 @@ class Sweeper:
         while True:
             try:
                 await self.sweep(pending_s=pending_s)
-            except Exception:
-                log.exception("sweep_failed")
+            except Exception as exc:  # noqa: BLE001 - the worker loop must outlive a database that blinks
+                log.warning("sweep_failed", **told(exc))
             pending_s = EVERY_S
             await asyncio.sleep(EVERY_S)
 
