@@ -7,7 +7,7 @@ resumed node sees the same questions; the interrupt is raised from saved state o
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
@@ -30,6 +30,7 @@ from .state import Approved, Ask, GateState
 Handler = Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]]
 
 EDIT_NOTICE = "A person changed the arguments of this call before it ran. What ran: {args}\n\n"
+EXPIRED = "The approval expired before it was given, so the call did not run. Ask again if it is still needed."
 APPROVE_NOTICE = "The person approved this call and says: {message}\n\n"
 
 
@@ -146,7 +147,9 @@ class ApprovalMiddleware(AgentMiddleware[GateState, Any, Any]):
         self, ask: Ask, decision: dict[str, Any], messages: list[ToolMessage], approved: dict[str, Approved]
     ) -> None:
         kind, message = decision["type"], decision.get("message") or ""
-        if kind == "reject":
+        if kind in {"approve", "edit"} and utc_now() > datetime.fromisoformat(ask["expires_at"]):
+            messages.append(tool_message(ask, EXPIRED, status="error"))
+        elif kind == "reject":
             text = f"The person rejected this call. {message or 'Do not try it again; ask what to do instead.'}"
             messages.append(tool_message(ask, text, status="error"))
         elif kind == "respond":

@@ -20,8 +20,8 @@ def anywhere(table: str) -> re.Pattern[str]:
 
 
 def at_start(table: str) -> re.Pattern[str]:
-    """Match any pattern of the table as the first words, after polite fillers."""
-    return re.compile(rf"^\W*(?:(?:{alternatives(_FILLERS)})[\s,]+)*(?:{alternatives(table)})(?!\w)", re.IGNORECASE)
+    """Match any pattern of the table as the first words, after polite fillers; `add(` is a name, not an order."""
+    return re.compile(rf"^\W*(?:(?:{alternatives(_FILLERS)})[\s,]+)*(?:{alternatives(table)})(?![\w(])", re.IGNORECASE)
 
 
 def whole(table: str) -> re.Pattern[str]:

@@ -123,6 +123,16 @@ async def test_an_edit_is_judged_again_at_the_tool(root: Path) -> None:
     assert not (root.parent / "escape.txt").exists()
 
 
+@pytest.mark.parametrize("kind", ["approve", "edit"])
+async def test_an_approval_that_comes_too_late_runs_nothing(root: Path, kind: str) -> None:
+    it = lab(root, WRITE, expiry_s=-1)
+    edited = {"name": "write_file", "args": WRITE[1]}
+    late = {"type": kind, "edited_action": edited} if kind == "edit" else {"type": kind}
+    await it.answer(await it.say("write"), late)
+    assert "expired" in (await it.results())["write_file"].text
+    assert not list(root.iterdir())
+
+
 async def test_a_stale_answer_does_not_approve_the_next_question(root: Path) -> None:
     replies = [says("", WRITE, step=0), says("", ("delete_file", {"path": "a.txt"}), step=1), says("Done.")]
     it = Lab(root, replies)

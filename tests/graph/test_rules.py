@@ -34,7 +34,10 @@ def test_clear_messages(text: str, current: str | None, agent: str) -> None:
     assert (guess.agent, guess.confidence >= 0.75) == (agent, True)
 
 
-@pytest.mark.parametrize("text", ["hm", "make it better", "yes", "@nobody do it", "the thing from yesterday", ""])
+@pytest.mark.parametrize(
+    "text",
+    ["hm", "add() gives 5 for 2 and 2", "make it better", "yes", "@nobody do it", "the thing from yesterday", ""],
+)
 def test_unclear_messages_are_left_to_the_model(text: str) -> None:
     guess = route_by_rules(text, current=None, roster=ROSTER)
     assert guess is None or guess.confidence < 0.75

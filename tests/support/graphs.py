@@ -43,6 +43,7 @@ class Lab:
     agents: dict[str, AgentSpec] | None = None
     single: bool = False
     max_model_calls: int | None = None
+    expiry_s: float = 3600
 
     def __post_init__(self) -> None:
         self.model = ScriptedChatModel(script=Script(name="test", replies=tuple(self.replies)))
@@ -83,6 +84,7 @@ class Lab:
             artifacts=MemoryArtifacts(),
             models=self.models,
             bus=self.bus,
+            approval_expiry_s=self.expiry_s,
         )
 
     async def _go(self, asked: Any) -> Any:
