@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .guarded import is_secret, names
-from .shellwords import DEEPEST, Line, Simple, read_line
+from .shellwords import Line, Simple, read_line
 
 SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "ash", "fish", "csh", "tcsh"})
 FETCHERS = frozenset({"curl", "wget", "fetch", "aria2c", "http", "https", "lynx"})
@@ -30,6 +30,8 @@ WRAPPERS |= {
     "busybox": "",
 }
 _RUNNERS = {"uv": "run", "poetry": "run", "pipenv": "run", "hatch": "run", "pdm": "run", "bundle": "exec"}
+_MOST_WRAPPED = 12
+_TOO_DEEP = ("(wrapped too deeply)",)
 _EXEC = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
 _SECRET_SAMPLES = (".env", ".env.local", "id_rsa", "id_ed25519", "server.pem", "server.key", ".netrc", ".npmrc", ".ssh")
 _TALKERS = frozenset({"echo", "printf"})
@@ -42,7 +44,7 @@ _ADMIN = names(
     "nft ufw useradd usermod userdel groupadd passwd chpasswd visudo crontab at batch setcap sysctl diskutil "
     "shred"
 )
-_FORK_BOMB = re.compile(r"([\w:]+)\s*\(\s*\)\s*\{[^}]*\|[^}]*&")
+_FORK_BOMB = re.compile(r"(?<![\w:])([\w:]{1,64})\s{0,9}\(\s{0,9}\)\s{0,9}\{[^}|]{0,200}\|[^}&]{0,200}&")
 _FORBIDDEN_TEXT = (
     (re.compile(r"/dev/(tcp|udp)/"), "it opens a network connection behind the shell"),
     (re.compile(r"/proc/[^/\s]+/(environ|mem|maps)"), "it reads the memory or environment of processes"),
@@ -73,8 +75,8 @@ def is_interpreter(name: str) -> bool:
     return name in SHELLS or bool(_INTERPRETERS.fullmatch(name))
 
 
-def positionals(argv: Sequence[str], valued: str = "") -> list[str]:
-    """List the words after the program that are neither options nor the values of the named short options."""
+def positionals(argv: Sequence[str]) -> list[str]:
+    """List the words after the program that are no options."""
     found: list[str] = []
     rest = iter(argv[1:])
     for word in rest:
@@ -82,8 +84,6 @@ def positionals(argv: Sequence[str], valued: str = "") -> list[str]:
             return [*found, *rest]
         if not word.startswith("-") or word == "-":
             found.append(word)
-        elif len(word) == 2 and word[1] in valued:  # noqa: PLR2004 - a dash and a letter
-            next(rest, None)
     return found
 
 
@@ -95,8 +95,10 @@ def everything(line: Line, *, depth: int = 0) -> Iterator[Seen]:
 
 
 def _unwrapped(seen: Seen, depth: int) -> Iterator[Seen]:
+    if depth > _MOST_WRAPPED:
+        seen = Seen(_TOO_DEEP, seen.simple)
     yield seen
-    if depth > DEEPEST:
+    if seen.argv is _TOO_DEEP:
         return
     for inner in _inner_argvs(seen.argv):
         yield from _unwrapped(Seen(inner, seen.simple), depth + 1)
@@ -174,6 +176,8 @@ def _denied_shape(seen: Sequence[Seen]) -> str | None:
 
 
 def _denied_program(seen: Seen) -> str | None:
+    if seen.argv is _TOO_DEEP:
+        return "it is wrapped too deeply to be read"
     if seen.name in _ADMIN or seen.name.startswith(("mkfs", "newfs")):
         return f"{seen.name} administers the machine"
     for target in seen.simple.writes:

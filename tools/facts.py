@@ -140,24 +140,25 @@ class _Named:
 
     def _enter(self, target: list[str]) -> None:
         inner = [posixpath.join(folder, target[0]) for folder in self.folders] if target else []
-        if not inner or target[0] == "-" or len(self.folders) > _MOST_FOLDERS:
+        if not inner or target[0] == "-" or len(self.folders) + len(inner) > _MOST_FOLDERS:
             self.outside.append("a folder that cannot be told in advance")
-        self.folders.extend(inner)
+        else:
+            self.folders.extend(inner)
 
     async def _candidates(self, word: str) -> list[str]:
         """Give the paths a word may mean: below every folder, patterns expanded."""
-        named = [posixpath.join(folder, word) for folder in self.folders]
+        named = [posixpath.join(folder, word) for folder in self.folders]  # each holds a slash
         if not _PATTERN.search(word):
             return named
         return [path for pattern in named for path in await self._expanded(pattern)]
 
     async def _expanded(self, pattern: str) -> list[str]:
         folder, _, last = pattern.rpartition("/")
-        if _PATTERN.search(folder):
+        if _PATTERN.search(folder) or "[" in last:  # shells disagree on sets
             self.outside.append(f"what {pattern} expands to")
             return []
         try:
-            entries, left_out = await self.workspace.list(folder or ".", recursive=False, limit=_MOST_WORDS)
+            entries, left_out = await self.workspace.list(folder or pattern[:1], recursive=False, limit=_MOST_WORDS)
         except (OSError, CodeLabError):
             return [pattern]
         if left_out:

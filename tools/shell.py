@@ -20,6 +20,7 @@ from .workspace import CommandResult
 
 LONGEST_S = 3600.0
 _MOST_LINES = 1000
+_LONGEST = 50_000
 
 
 @tool(parse_docstring=True)
@@ -113,6 +114,8 @@ def _touches(args: Mapping[str, Any]) -> Touched:
     """Give the folder a command runs in; the paths in the command itself are found by `facts`."""
     if "\0" in args["command"] or not args["command"].strip():
         raise InvalidInput("The command is empty or holds a NUL character; write it again.")
+    if len(args["command"]) > _LONGEST:
+        raise InvalidInput(f"The command is longer than {_LONGEST} characters; write a file and run that.")
     return Touched(reads=[args.get("cwd") or "."])
 
 

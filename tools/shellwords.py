@@ -15,9 +15,9 @@ DEEPEST = 8
 _KEYWORDS = names("if then else elif fi for while until do done case esac in select function coproc [[ ]] { } time !")
 _PLAIN_KEYWORDS = frozenset({"{", "}", "time", "!"})  # understood: they only group, measure or negate
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
+_DIGITS = re.compile(r"[0-9]*")
 _OPERATORS = ("&&", "||", ";;", ";", "|&", "|", "&", "(", ")")
 _REDIRECTIONS = ("&>>", "&>", "<<<", "<<-", "<<", "<>", "<&", "<", ">>", ">|", ">&", ">")
-_BRACES = re.compile(r"\{[^{}]*(?:,|\.\.)[^{}]*\}")
 _HARMLESS_TARGETS = frozenset({"/dev/null", "/dev/stdout", "/dev/stderr", "/dev/stdin"})
 
 
@@ -125,8 +125,8 @@ class _Reader:
         return True
 
     def _redirection(self) -> bool:
-        digits = re.match(r"[0-9]*", self._text[self._at :])
-        start = self._at + (digits.end() if digits else 0)
+        digits = _DIGITS.match(self._text, self._at)
+        start = digits.end() if digits else self._at
         found = next((op for op in _REDIRECTIONS if self._text.startswith(op, start)), None)
         if found is None or (found.startswith("&") and start != self._at):
             return False
@@ -205,7 +205,7 @@ class _Reader:
     def _check_plain(self, bare: str) -> None:
         if bare.startswith("~") or "=~" in bare or ":~" in bare:
             self._line.doubt("it names a home folder")
-        if _BRACES.search(bare):
+        if "{" in bare and ("," in bare or ".." in bare):
             self._line.doubt("it holds a brace expansion")
         if bare.startswith("=") and len(bare) > 1:
             self._line.doubt("it holds a shell-specific expansion")

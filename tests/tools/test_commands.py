@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -98,7 +99,7 @@ def test_a_frame_does_not_hide_it(line: str, frame: str) -> None:
         "rm -rf build", "rm x", "rm -rf /srv/project/build/x", "grep -rn '\\.env' src", "grep .env README", "echo .env", "ls",
         "git commit -m 'read .env'", "cat .env.example", "echo sudo", "git push origin main", "find . -name '*.py'", "curl https://x",
         "kill 123", "chmod +x a", "pytest -k 'rm -rf'", "python -c 'print(1)'", "make test", "cat .gitignore", "dd if=a of=b",
-        "echo 'rm -rf /'", "sort environ",
+        "echo 'rm -rf /'", "sort environ", "env", "timeout 5", "find . -exec", "env -S", "head -n 5 -- x", "uv", "f() { a | b; }",
     ],
 )  # fmt: skip
 def test_what_is_not_forbidden(line: str) -> None:
@@ -146,6 +147,17 @@ def test_risk(level: str, line: str) -> None:
 )  # fmt: skip
 def test_words_that_are_written(argv: str, words: str) -> None:
     assert written_words(argv.split()) == words.split()
+
+
+@pytest.mark.parametrize(
+    "unit", ["a", "a ", "{,", "f(){|", "$(", "`", "'\\'", "1>", "/proc/", "nice ", "(", "<<E\n", '"$(', "s/", ":(){ :|"]
+)
+def test_no_line_makes_the_policy_slow(unit: str) -> None:
+    line = unit * (20_000 // len(unit))
+    started = time.monotonic()
+    denied(line)
+    risk(line)
+    assert time.monotonic() - started < 3
 
 
 @given(st.text(alphabet="ab \t\n'\"\\$`(){}[]<>|&;#~=*?!@%,.-/0x\u200b", max_size=60))

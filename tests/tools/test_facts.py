@@ -67,7 +67,7 @@ async def test_real_and_named_paths_both_stand(root: Path) -> None:
         ("write_file", {"path": "up/outside/x", "content": ""}), ("write_file", {"path": "a"}), ("apply_patch", {"patch": "no patch"}),
         ("git_branch", {"action": "obliterate", "name": "x"}), ("git_branch", {"action": "create", "name": "-x"}), ("git_branch", {"action": "create"}),
         ("git_diff", {"ref": "--output=x"}), ("git_diff", {"ref": "HEAD:.env"}), ("git_diff", {"paths": ["-x"]}), ("git_log", {"path": "../x"}),
-        ("git_commit", {"message": "x", "paths": ["../x"]}), ("execute_command", {"command": ""}), ("execute_command", {"command": "a\0b"}),
+        ("git_commit", {"message": "x", "paths": ["../x"]}), ("execute_command", {"command": ""}), ("execute_command", {"command": "a" * 60_000}), ("execute_command", {"command": "a\0b"}),
         ("execute_command", {"command": "ls", "cwd": "../outside"}), ("execute_command", {"command": "touch ../x"}),
         ("execute_command", {"command": "echo x > /tmp/x"}), ("execute_command", {"command": "cd out && touch x"}),
         ("execute_command", {"command": "cp src/app.py out/y"}), ("execute_command", {"command": "sh -c 'rm ../x'"}),
@@ -111,7 +111,7 @@ async def test_the_paths_of_a_command_are_found(root: Path) -> None:
         ("sed -i s/a/b/ package.json", "ask"), ("cp src/app.py .git/hooks/pre-commit", "ask"), ("cat package.json", "allow"),
         ("grep -r /etc src", "allow"), ("pytest " + "a " * 300, "ask"), ("touch src/new.py", "allow"), ("cat env.*", "deny"), ("cat .en?", "deny"), ("cat u?/x", "ask"), ("cat src/*.py", "allow"), ("rm pack*", "ask"),
         ("touch .g*t/hooks/x", "ask"), ("cat nope/*", "allow"), ("grep -rn x .", "ask"), ("grep -rn x src", "allow"), ("grep x *.md", "allow"),
-        ("rg --hidden x", "ask"), ("rg -u x src", "allow"), ("rg --hidden x .", "ask"), ("ls */*", "ask"), ("cat docs/loop", "allow"),
+        ("rg --hidden x", "ask"), ("rg -u x src", "allow"), ("rg --hidden x .", "ask"), ("ls */*", "ask"), ("cat /*", "ask"), ("cat [a-z]*", "ask"), ("cd src; " * 9 + "ls", "ask"), ("cd a; cd b; cd c; cd d; ls", "ask"), ("cat docs/loop", "allow"),
     ],
 )  # fmt: skip
 async def test_commands_in_mode_auto(root: Path, command: str, decision: str) -> None:
