@@ -68,11 +68,25 @@ def _is_hidden(event: LoggedEvent, hidden: dict[tuple[str, str], list[tuple[int,
 
 
 class LogTransaction:
-    """A database transaction that also logs; what it logged is announced once it has committed."""
+    """A database transaction that also logs; what it logged is announced once it has committed.
+
+    Rows are locked in one order, thread before run, or two transactions wait for each other: whoever touches other rows
+    of a thread logs first, or calls `lock`.
+    """
 
     def __init__(self, session: AsyncSession) -> None:
         self.session = session
         self.written: list[LoggedEvent] = []
+
+    @property
+    def locks_rows(self) -> bool:
+        """Whether rows are locked one by one: SQLite has one writer anyway."""
+        return self.session.get_bind().dialect.name != "sqlite"
+
+    async def lock(self, thread_id: str) -> None:
+        """Keep everybody else from changing the thread until this transaction ends."""
+        if self.locks_rows:
+            await self.session.execute(select(ThreadRow.id).where(ThreadRow.id == thread_id).with_for_update())
 
     async def log(
         self, thread_id: str, events: Iterable[NewEvent], *, run_id: str | None = None, attempt: int = 0

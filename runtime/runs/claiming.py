@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from ...core.types import Principal
-from ...store.eventlog import EventLog, NewEvent
+from ...store.eventlog import EventLog, LogTransaction, NewEvent
 from ...store.lease import Lease
 from ...store.models import RunRow, ThreadRow, TurnRow, WorkspaceRow
 from ..scope import owner_of
@@ -35,6 +35,7 @@ async def take(log: EventLog, run_id: str, owner: str) -> Claimed | None:
     """Claim a run; None when it is gone, taken, or its thread is running another."""
     try:
         async with log.transaction() as writing:
+            await _lock_thread(writing, run_id)
             row = await claim(writing.session, run_id, owner)
             if row is None:
                 return None
@@ -49,6 +50,12 @@ async def take(log: EventLog, run_id: str, owner: str) -> Claimed | None:
             return Claimed(row, turn, workspace_id, path, Lease(row.id, row.attempt, owner))
     except IntegrityError:
         return None  # another run of the thread was faster
+
+
+async def _lock_thread(writing: LogTransaction, run_id: str) -> None:
+    if writing.locks_rows:
+        of_run = select(RunRow.thread_id).where(RunRow.id == run_id).scalar_subquery()
+        await writing.session.execute(select(ThreadRow.id).where(ThreadRow.id == of_run).with_for_update())
 
 
 def _started(row: RunRow) -> NewEvent:

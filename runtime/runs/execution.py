@@ -180,6 +180,7 @@ class Execution:
             events += await self._tidy(outcome)
         self._recorder.add(events)
         async with self._engine.log.transaction() as writing:
+            await writing.lock(self.claimed.run.thread_id)
             await self.lease.hold(writing.session)
             await self._recorder.rest(writing)
             expiry = self._engine.settings.approvals.expiry
@@ -202,6 +203,7 @@ class Execution:
     async def _back_to_queue(self) -> None:
         """Give the row back; the next delivery goes on from the last checkpoint."""
         async with self._engine.log.transaction() as writing:
+            await writing.lock(self.claimed.run.thread_id)
             await self.lease.hold(writing.session)
             await self._recorder.rest(writing)
             await writing.session.execute(

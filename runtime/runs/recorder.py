@@ -60,7 +60,8 @@ class Recorder:
         """Forget what is buffered: the run is over, or no longer ours."""
         self._buffer = []
         if self._flushing is not None:
-            self._flushing.cancel()
+            if not self._committing:
+                self._flushing.cancel()
             self._flushing.add_done_callback(_hear)
 
     async def _settle(self) -> None:
@@ -87,8 +88,8 @@ class Recorder:
         self._committing = True
         try:
             async with self._log.transaction() as writing:
-                await self._lease.hold(writing.session)
                 await writing.log(self._thread_id, events, run_id=self._lease.run_id, attempt=self._lease.attempt)
+                await self._lease.hold(writing.session)
         finally:
             self._committing = False
 

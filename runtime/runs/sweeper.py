@@ -87,6 +87,7 @@ class Sweeper:
 
     async def _take_back(self, row: RunRow) -> None:
         async with self._engine.log.transaction() as writing:
+            await writing.lock(row.thread_id)
             if not await requeue(writing.session, row):
                 return
             if row.attempt >= self._engine.settings.runs.max_attempts:
