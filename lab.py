@@ -28,6 +28,7 @@ from .core.types import ApprovalMode, ApprovalStatus, DecisionKind
 from .llm.models import StaticModels
 from .runtime.compose import Runtime, build_runtime
 from .server.agui import encode
+from .server.roster import roster
 from .server.turns import Decider, Event, Json, Rows, follow
 from .tools.context import Models
 
@@ -227,13 +228,15 @@ class CodeLab:
 
     async def cancel(self, thread_id: str, run_id: str) -> None:
         """See `Service`; returns when the run has come to rest."""
+        if self._runtime is None:  # a stream that was finalised after the lab: closing has cancelled it
+            return
         with suppress(Conflict, TimeoutError):
             await self.runtime.runs.cancel(LOCAL, thread_id, run_id)
             await self.runtime.runs.wait(LOCAL, thread_id, run_id, _CANCEL_S)
 
     async def agents(self) -> Rows:
         """List the agents."""
-        return [dict(agent) for agent in self.runtime.roster()]
+        return [_json(agent) for agent in roster(self.runtime.agents)]
 
 
 def _models(model: BaseChatModel | Models | str | None) -> Models | None:

@@ -69,7 +69,9 @@ class Asker:
         elif preview.get("kind") == "question":
             self._questions(preview.get("questions") or [])
         else:
-            shown = preview.get("command") or preview.get("text") or json.dumps(facts.get("args"), ensure_ascii=False)
+            shown = (
+                preview.get("command") or preview.get("text") or json.dumps(facts.get("arguments"), ensure_ascii=False)
+            )
             self._console.print(brief(str(shown), lines=40, width=400))
         for warning in preview.get("warnings") or ():
             self._console.print(clean(f"! {warning}"), style="bold red")
@@ -90,7 +92,7 @@ class Asker:
         if chosen is None:
             self._console.print(say("choose_a_key"), style="yellow")
         elif chosen == "edit":
-            arguments = await self._edit(facts.get("args") or {})
+            arguments = await self._edit(facts.get("arguments") or {})
             return None if arguments is None else {"decision": "edit", "arguments": arguments}
         elif chosen in {"feedback", "respond"}:
             return {"decision": _NEEDS.get(chosen, chosen), "message": await self._words(say("your_words"))}

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from rich.console import Console
+
 from ..core.errors import InvalidInput
 from .client import Access, Client, connect
 from .ending import DONE, finish
@@ -38,20 +40,19 @@ class Verdict:
         return value
 
 
-def finish_with(server: str | None, token: str | None, work: Callable[[Client], Awaitable[int]]) -> NoReturn:
+def finish_with(server: str | None, token: str | None, work: Callable[[Client, Console], Awaitable[int]]) -> NoReturn:
     """Connect, do the work, leave with its exit code."""
 
     async def connected() -> int:
         async with connect(Access(None, server, token)) as client:
-            return await work(client)
+            return await work(client, new_console())
 
     finish(connected())
 
 
-async def show_list(client: Client, *, as_json: bool) -> int:
+async def show_list(client: Client, console: Console, *, as_json: bool) -> int:
     """Print the threads, last changed first."""
     page = await client.threads.list()
-    console = new_console()
     for thread in page["items"]:
         if as_json:
             print_json(thread)
@@ -63,10 +64,9 @@ async def show_list(client: Client, *, as_json: bool) -> int:
     return DONE
 
 
-async def show_thread(client: Client, thread_id: str, *, as_json: bool) -> int:
+async def show_thread(client: Client, console: Console, thread_id: str, *, as_json: bool) -> int:
     """Print a conversation."""
     messages = await client.threads.messages(thread_id)
-    console = new_console()
     for message in messages:
         if as_json:
             print_json(message)
@@ -78,16 +78,15 @@ async def show_thread(client: Client, thread_id: str, *, as_json: bool) -> int:
     return DONE
 
 
-async def remove(client: Client, thread_id: str) -> int:
+async def remove(client: Client, console: Console, thread_id: str) -> int:
     """Delete a thread."""
     await client.threads.delete(thread_id)
-    new_console().print(say("removed", thread=thread_id))
+    console.print(say("removed", thread=thread_id))
     return DONE
 
 
-async def show_approvals(client: Client, thread_id: str | None, *, as_json: bool) -> int:
+async def show_approvals(client: Client, console: Console, thread_id: str | None, *, as_json: bool) -> int:
     """Print what waits for a person, with its preview."""
-    console = new_console()
     found = await client.approvals(thread_id)
     for approval in found:
         if as_json:
@@ -102,7 +101,7 @@ async def show_approvals(client: Client, thread_id: str | None, *, as_json: bool
     return DONE
 
 
-async def decide_call(client: Client, approval_id: str, verdict: Verdict, *, as_json: bool) -> int:
+async def decide_call(client: Client, console: Console, approval_id: str, verdict: Verdict, *, as_json: bool) -> int:
     """Decide one call; when that was the last of its step, follow the turn."""
     decided = await client.decide(approval_id, verdict.decision, arguments=verdict.parsed(), message=verdict.message)
     approval = decided["approval"]
@@ -111,30 +110,30 @@ async def decide_call(client: Client, approval_id: str, verdict: Verdict, *, as_
     successor = next((run["id"] for run in runs if run["resumes_run_id"] == approval["run_id"]), None)
     if successor is None:
         if not as_json:
-            new_console().print(say("decided", status=approval["status"]))
+            console.print(say("decided", status=approval["status"]))
         return DONE
-    return await show_turn(client, thread_id, successor, as_json=as_json)
+    return await show_turn(client, console, thread_id, successor, as_json=as_json)
 
 
-async def go_on(client: Client, thread_id: str, *, as_json: bool) -> int:
+async def go_on(client: Client, console: Console, thread_id: str, *, as_json: bool) -> int:
     """Follow the newest run of a thread, approvals included."""
     runs = await client.runs(thread_id)
     if not runs:
         raise InvalidInput(say("nothing_said"))
-    return await show_turn(client, thread_id, runs[0]["id"], as_json=as_json)
+    return await show_turn(client, console, thread_id, runs[0]["id"], as_json=as_json)
 
 
-async def show_diff(client: Client, thread_id: str) -> int:
-    """Print all changes as one diff: coloured on a terminal, exact in a pipe."""
+async def show_diff(client: Client, console: Console, thread_id: str) -> int:
+    """Print all changes as one diff: coloured for people, exact in a pipe."""
     diff = (await client.threads.changes(thread_id))["diff"]
-    if sys.stdout.isatty():
-        new_console().print(coloured_diff(diff) if diff else say("no_changes"), end="")
-    else:
+    if console.file is sys.stdout and not sys.stdout.isatty():
         sys.stdout.write(diff)
+    else:
+        console.print(coloured_diff(diff) if diff else say("no_changes"), end="")
     return DONE
 
 
-async def undo_turn(client: Client, thread_id: str, turn_id: str | None) -> int:
+async def undo_turn(client: Client, console: Console, thread_id: str, turn_id: str | None) -> int:
     """Put a turn's files back; the newest turn that changed files when none is named."""
     if turn_id is None:
         turns = (await client.threads.changes(thread_id))["turns"]
@@ -143,5 +142,5 @@ async def undo_turn(client: Client, thread_id: str, turn_id: str | None) -> int:
             raise InvalidInput(say("nothing_to_undo"))
         turn_id = open_turns[-1]
     undone = await client.threads.undo(thread_id, turn_id)
-    new_console().print(clean(say("undone", files=", ".join(undone["files"]) or "-")))
+    console.print(clean(say("undone", files=", ".join(undone["files"]) or "-")))
     return DONE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 from collections.abc import Iterator, Sequence
@@ -65,6 +66,8 @@ async def run_server(*, folders: Sequence[Path], host: str | None, port: int | N
         complain(say("loopback_only", host=settings.server.host))
         return USAGE
     configure_logs(settings.log)
+    for chatty in ("uvicorn", "alembic"):  # what they tell at INFO is said below, in the person's language
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     app = create_app(settings)
     config = uvicorn.Config(
         app,

@@ -150,13 +150,13 @@ class Chat:
         self._console.print(say("agent_is", name=self._agent or say("router_chooses")), style="dim")
 
     async def _diff(self, _rest: str) -> None:
-        await show_diff(self._client, self._thread())
+        await show_diff(self._client, self._console, self._thread())
 
     async def _undo(self, turn_id: str) -> None:
-        await undo_turn(self._client, self._thread(), turn_id or None)
+        await undo_turn(self._client, self._console, self._thread(), turn_id or None)
 
     async def _threads(self, _rest: str) -> None:
-        await show_list(self._client, as_json=False)
+        await show_list(self._client, self._console, as_json=False)
 
     async def _help(self, _rest: str) -> None:
         self._console.print(say("chat_help"))

@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
+from rich.console import Console
+
 from ..server.turns import Decider, follow
 from .asking import Asker, at_the_terminal
 from .client import Access, Client, connect
@@ -23,9 +25,8 @@ def on_a_terminal() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-async def show_turn(client: Client, thread_id: str, run_id: str, *, as_json: bool) -> int:
+async def show_turn(client: Client, console: Console, thread_id: str, run_id: str, *, as_json: bool) -> int:
     """Follow a turn from one of its runs, show it, ask where that is possible; the exit code."""
-    console = new_console()
     decider: Decider | None = Asker(console, at_the_terminal()) if on_a_terminal() and not as_json else None
     show = print_json if as_json else Transcript(console).show
     try:
@@ -52,10 +53,11 @@ def _tell_how_to_go_on(thread_id: str, event: Event) -> None:
     for interrupt in event["outcome"]["interrupts"]:
         what = interrupt.get("message") or interrupt["id"]
         complain(say("waiting_for", approval=interrupt["id"], what=what))
+    complain(say("waiting_resume", thread=thread_id))
 
 
 async def give_task(access: Access, task: str, *, agent: str | None, mode: str, as_json: bool) -> int:
     """`codelab run`."""
     async with connect(access) as client:
         run = await client.start(task, agent=agent, mode=mode)
-        return await show_turn(client, run["thread_id"], run["id"], as_json=as_json)
+        return await show_turn(client, new_console(), run["thread_id"], run["id"], as_json=as_json)

@@ -112,12 +112,16 @@ SPOKEN: Final[Mapping[str, tuple[str, str]]] = {
     "undone": ("Put back: {files}", "Возвращено: {files}"),
     "unreachable": ("{server} does not answer: {problem}", "{server} не отвечает: {problem}"),
     "waiting": (
-        "Waiting for an approval in thread {thread}. Decide, then: codelab threads resume {thread}",
-        "Нужно решение в беседе {thread}. После него: codelab threads resume {thread}",
+        "Waiting for an approval in thread {thread}. Go on with one of:",
+        "Нужно решение в беседе {thread}. Продолжить можно так:",
     ),
     "waiting_for": (
-        "  codelab threads decide {approval} approve    # {what}",
-        "  codelab threads decide {approval} approve    # {what}",
+        "  codelab threads decide {approval} approve|edit|reject|respond    # {what}",
+        "  codelab threads decide {approval} approve|edit|reject|respond    # {what}",
+    ),
+    "waiting_resume": (
+        "  codelab threads resume {thread}    # asks here",
+        "  codelab threads resume {thread}    # спросит здесь",
     ),
     "your_answer": ("Your answer: ", "Ваш ответ: "),
     "your_words": ("Your words: ", "Ваши слова: "),

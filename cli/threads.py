@@ -31,7 +31,7 @@ def list_threads(*, as_json: AsJson = False, server: Server = None, token: Token
     """List threads."""
     from .conversations import finish_with, show_list  # noqa: PLC0415 - brings LangChain
 
-    finish_with(server, token, lambda client: show_list(client, as_json=as_json))
+    finish_with(server, token, lambda client, console: show_list(client, console, as_json=as_json))
 
 
 @app.command(help=say("help_threads_show"))
@@ -39,7 +39,7 @@ def show(thread: ThreadId, *, as_json: AsJson = False, server: Server = None, to
     """Show one thread's messages."""
     from .conversations import finish_with, show_thread  # noqa: PLC0415
 
-    finish_with(server, token, lambda client: show_thread(client, thread, as_json=as_json))
+    finish_with(server, token, lambda client, console: show_thread(client, console, thread, as_json=as_json))
 
 
 @app.command(help=say("help_threads_rm"))
@@ -47,7 +47,7 @@ def rm(thread: ThreadId, *, server: Server = None, token: Token = None) -> None:
     """Delete a thread."""
     from .conversations import finish_with, remove  # noqa: PLC0415
 
-    finish_with(server, token, lambda client: remove(client, thread))
+    finish_with(server, token, lambda client, console: remove(client, console, thread))
 
 
 @app.command(help=say("help_threads_approvals"))
@@ -61,7 +61,7 @@ def approvals(
     """List what waits for a person."""
     from .conversations import finish_with, show_approvals  # noqa: PLC0415
 
-    finish_with(server, token, lambda client: show_approvals(client, thread, as_json=as_json))
+    finish_with(server, token, lambda client, console: show_approvals(client, console, thread, as_json=as_json))
 
 
 @app.command(
@@ -86,7 +86,7 @@ def decide(
     from .conversations import Verdict, decide_call, finish_with  # noqa: PLC0415
 
     verdict = Verdict(decision.value, message=message, arguments=arguments)
-    finish_with(server, token, lambda client: decide_call(client, approval, verdict, as_json=as_json))
+    finish_with(server, token, lambda client, console: decide_call(client, console, approval, verdict, as_json=as_json))
 
 
 @app.command(help=say("help_threads_resume"))
@@ -94,7 +94,7 @@ def resume(thread: ThreadId, *, as_json: AsJson = False, server: Server = None, 
     """Follow the newest run of a thread until it rests."""
     from .conversations import finish_with, go_on  # noqa: PLC0415
 
-    finish_with(server, token, lambda client: go_on(client, thread, as_json=as_json))
+    finish_with(server, token, lambda client, console: go_on(client, console, thread, as_json=as_json))
 
 
 @app.command(help=say("help_threads_diff"))
@@ -102,7 +102,7 @@ def diff(thread: ThreadId, *, server: Server = None, token: Token = None) -> Non
     """Print all changes of a thread as one diff."""
     from .conversations import finish_with, show_diff  # noqa: PLC0415
 
-    finish_with(server, token, lambda client: show_diff(client, thread))
+    finish_with(server, token, lambda client, console: show_diff(client, console, thread))
 
 
 @app.command(help=say("help_threads_undo"))
@@ -116,4 +116,4 @@ def undo(
     """Put the files of a turn back."""
     from .conversations import finish_with, undo_turn  # noqa: PLC0415
 
-    finish_with(server, token, lambda client: undo_turn(client, thread, turn))
+    finish_with(server, token, lambda client, console: undo_turn(client, console, thread, turn))

@@ -84,8 +84,10 @@ class Transcript:
             self.line(clean(f"→ {value['target']}: {value['reason']}"), style="magenta")
         elif event["name"] == "run_restarted":
             self.line(say("restarted", attempt=value.get("attempt")), style="yellow")
-        elif isinstance(value, dict) and value.get("message"):
-            self.line(clean(f"» {value['message']}"), style="yellow")
+        elif event["name"].startswith("ui.") and isinstance(value, dict):
+            words = " · ".join(str(value[key]) for key in ("title", "body", "label") if value.get(key))
+            if words:
+                self.line(brief(f"» {words}"), style="yellow")
 
     def _error(self, event: Event) -> None:
         self.line(clean(say("run_failed", message=event["message"], code=event.get("code"))), style="bold red")
