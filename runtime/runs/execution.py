@@ -179,6 +179,7 @@ class Execution:
         if not outcome.waits:
             events += await self._tidy(outcome)
         self._recorder.add(events)
+        await self._recorder.settle()
         async with self._engine.log.transaction() as writing:
             await writing.lock(self.claimed.run.thread_id)
             await self.lease.hold(writing.session)

@@ -45,14 +45,8 @@ class Recorder:
             self._flushing.result()
             self._flushing = asyncio.create_task(self._flush_soon())
 
-    async def flush(self) -> None:
-        """Commit what is buffered now."""
-        await self._settle()
-        await self._commit()
-
     async def rest(self, writing: LogTransaction) -> None:
-        """Write what is left in the caller's transaction, which proves the lease itself."""
-        await self._settle()
+        """Write what is left in the caller's transaction, which proves the lease itself. `settle` first."""
         left, self._buffer = self._buffer, []
         await writing.log(self._thread_id, left, run_id=self._lease.run_id, attempt=self._lease.attempt)
 
@@ -64,8 +58,11 @@ class Recorder:
                 self._flushing.cancel()
             self._flushing.add_done_callback(_hear)
 
-    async def _settle(self) -> None:
-        """Let a commit in progress end; a flush that still waits for its window gives way."""
+    async def settle(self) -> None:
+        """Let a commit in progress end; a flush that still waits for its window gives way.
+
+        Never inside a transaction: that commit and the transaction would wait for each other.
+        """
         flushing, self._flushing = self._flushing, None
         if flushing is None:
             return
