@@ -86,8 +86,8 @@ class Asker:
     async def _choose(self, facts: dict[str, Any]) -> Answer | None:
         allowed = _allowed(facts)
         keys = {key: word for key, word in _KEYS.items() if _NEEDS.get(word, word) in allowed}
-        menu = "  ".join(f"[{key}] {say('key_' + word)}" for key, word in keys.items())
-        typed = (await self._ask(f"{menu} > ", "")).strip().lower()
+        self._console.print("  ".join(f"[{key}] {say('key_' + word)}" for key, word in keys.items()))
+        typed = (await self._ask("? ", "")).strip().lower()
         chosen = keys.get(typed[:1]) if typed in keys or typed in keys.values() else None
         if chosen is None:
             self._console.print(say("choose_a_key"), style="yellow")

@@ -41,7 +41,6 @@ def finish(work: Coroutine[Any, Any, int]) -> NoReturn:
     try:
         code = asyncio.run(work)
     except (KeyboardInterrupt, asyncio.CancelledError, Interrupted):
-        complain(say("interrupted"))
         code = INTERRUPTED
     except CodeLabError as exc:
         complain(exc.message)

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import typer
@@ -36,16 +37,20 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Turn signals into a graceful end; a second one ends at once."""
-        loop = asyncio.get_running_loop()
-        signals = (signal.SIGINT, signal.SIGTERM)
-        for number in signals:
-            loop.add_signal_handler(number, self.handle_exit, number, None)
+        """Turn signals into a graceful end, and let the process live on after it."""
+        # Bound methods of the server: the event streams find it by its signal handler and end with it.
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
-            for number in signals:
-                loop.remove_signal_handler(number)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End; Ctrl-C pressed again does not wait for requests. No word to others: they may serve on."""
+        del frame
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say so."""
@@ -85,9 +90,9 @@ async def run_server(*, folders: Sequence[Path], host: str | None, port: int | N
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
-    if ready.is_set():
-        await _welcome(app, server, settings, folders)
-    return await serving
+    welcome = not ready.is_set() or await _welcome(app, server, settings, folders)
+    code = await serving
+    return code if welcome else USAGE
 
 
 async def _served(server: Server) -> int:
@@ -104,8 +109,8 @@ def _settings(host: str | None, port: int | None) -> Settings:
     return settings.model_copy(update={"server": settings.server.model_copy(update=told)})
 
 
-async def _welcome(app: object, server: Server, settings: Settings, folders: Sequence[Path]) -> None:
-    """Register the folders named on the command line and print the way in."""
+async def _welcome(app: object, server: Server, settings: Settings, folders: Sequence[Path]) -> bool:
+    """Register the folders named on the command line and print the way in; False ends the server."""
     state = app.state  # type: ignore[attr-defined]  # the framework's own type stays in the server room
     for folder in folders:
         try:
@@ -113,10 +118,11 @@ async def _welcome(app: object, server: Server, settings: Settings, folders: Seq
         except CodeLabError as exc:
             complain(exc.message)
             server.should_exit = True
-            return
+            return False
         typer.echo(clean(say("serving_folder", path=known.path, id=known.id)))
     name = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
     base = f"http://{name}:{server.port}"
     typer.echo(say("serving", url=base))
     typer.echo(say("sign_in", url=f"{base}/login?code={state.auth.make_link_code()}"))
     typer.echo(say("token_set") if settings.server.token else say("token_file", path=settings.data_dir / "token"))
+    return True

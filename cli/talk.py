@@ -15,7 +15,8 @@ from ..server.turns import Decider, follow
 from .asking import Ask, Asker, at_the_terminal
 from .client import Access, Client, connect
 from .conversations import show_diff, show_list, undo_turn
-from .ending import DONE, Interrupted
+from .ending import DONE, USAGE, Interrupted, complain
+from .task import on_a_terminal
 from .terminal import clean, new_console
 from .texts import say
 from .transcript import Transcript
@@ -23,6 +24,9 @@ from .transcript import Transcript
 
 async def talk(access: Access, *, thread_id: str | None, agent: str | None, mode: str) -> int:
     """`codelab chat`."""
+    if not on_a_terminal():
+        complain(say("chat_needs_terminal"))
+        return USAGE
     async with connect(access) as client:
         chat = Chat(client, new_console(), at_the_terminal(), agent=agent, mode=mode)
         if thread_id is not None:

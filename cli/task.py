@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -34,6 +35,9 @@ async def show_turn(client: Client, console: Console, thread_id: str, run_id: st
     except Interrupted:
         complain(say("still_waiting", thread=thread_id))
         return INTERRUPTED
+    except asyncio.CancelledError:
+        complain(say("kept", thread=thread_id))
+        raise
     code = code_of(last)
     if code == WAITING:
         _tell_how_to_go_on(thread_id, last)

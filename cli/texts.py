@@ -39,6 +39,10 @@ SPOKEN: Final[Mapping[str, tuple[str, str]]] = {
             "Ctrl-C отменяет запуск и сохраняет беседу; второй Ctrl-C — выход."
         ),
     ),
+    "chat_needs_terminal": (
+        "A chat needs a terminal; use `codelab run` here.",
+        "Для беседы нужен терминал; здесь подойдёт `codelab run`.",
+    ),
     "check_data": ("data folder", "папка данных"),
     "check_database": ("database", "база данных"),
     "check_git": ("git", "git"),
@@ -62,7 +66,6 @@ SPOKEN: Final[Mapping[str, tuple[str, str]]] = {
     "do_python": ("{version} is too old; use 3.11 or newer", "{version} — слишком старый; нужен 3.11 или новее"),
     "do_upgrade": ("the schema is old; run `codelab db upgrade`", "старая схема; выполните `codelab db upgrade`"),
     "edit_json": ("Arguments (JSON): ", "Аргументы (JSON): "),
-    "interrupted": ("interrupted", "прервано"),
     "kept": ("Interrupted. The thread is kept: {thread}", "Прервано. Беседа сохранена: {thread}"),
     "key_approve": ("approve", "разрешить"),
     "key_edit": ("edit", "изменить"),
