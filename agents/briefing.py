@@ -7,6 +7,7 @@ from typing import Any
 
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
 from langchain_core.messages import AnyMessage, HumanMessage, SystemMessage
+from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from .host import Host
 from .repair import repaired
@@ -50,6 +51,13 @@ class BriefingMiddleware(AgentMiddleware[TurnState, Any, Any]):
     def __init__(self, *, host: Host) -> None:
         super().__init__()
         self._host = host
+        self._shown: list[dict[str, Any]] = []
+
+    def _as_wire(self, tools: Sequence[Any]) -> list[dict[str, Any]]:
+        """The tools in the form providers take, made once: an agent's tools never change."""
+        if len(self._shown) != len(tools):
+            self._shown = [convert_to_openai_tool(tool) for tool in tools]
+        return self._shown
 
     async def awrap_model_call(self, request: ModelRequest[Any], handler: Handler) -> ModelResponse[Any]:
         """Call the model with the shaped request."""
@@ -59,7 +67,8 @@ class BriefingMiddleware(AgentMiddleware[TurnState, Any, Any]):
         place = f"Workspace: {context.workspace_handle.name}"
         system = SystemMessage("\n\n".join((text, place, pinned(state.get("todos") or []))))
         messages = repaired(windowed(request.messages, state.get("summary")))
-        shaped = request.override(system_message=system, messages=messages)
+        tools: Any = self._as_wire(request.tools)
+        shaped = request.override(system_message=system, messages=messages, tools=tools)
         if context.model:
             shaped = shaped.override(model=context.models.chat(context.model))
         return await handler(shaped)

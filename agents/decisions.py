@@ -7,9 +7,10 @@ answer before it is saved, and a right one can still be given. An edit cannot re
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, NotRequired
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, Literal, NotRequired
 
-from pydantic import Field
+from pydantic import BaseModel, Field, TypeAdapter, create_model
 from typing_extensions import TypedDict
 
 from ..core.types import DecisionKind
@@ -62,7 +63,34 @@ def _decision_type(name: str) -> Any:
     return Annotated[union, Field(discriminator="type")]
 
 
-def answer_schema(names: Sequence[str]) -> Any:
+class _Answer(BaseModel):
+    """A model whose JSON schema is made once; LangGraph asks for it at every interrupt."""
+
+    shown: ClassVar[dict[str, Any]] = {}
+    decisions: Sequence[Any]
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _core: Any, _handler: Any) -> dict[str, Any]:
+        return dict(cls.shown)
+
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    """Put definitions where they are referred to: what is shown stands on its own."""
+    if isinstance(schema, list):
+        return [_inlined(member, definitions) for member in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inlined(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    return {key: _inlined(value, definitions) for key, value in schema.items() if key not in {"$defs", "discriminator"}}
+
+
+@lru_cache(maxsize=512)
+def answer_schema(names: tuple[str, ...]) -> type[_Answer]:
     """The type of `{"decisions": [...]}` for calls of these tools, by position."""
     by_position: Any = tuple
-    return _typed_dict("Answer", {"decisions": by_position[tuple(_decision_type(name) for name in names)]})
+    members = by_position[tuple(_decision_type(name) for name in names)]
+    answer: Any = create_model("Answer", __base__=_Answer, decisions=(members, ...))
+    plain = TypeAdapter(_typed_dict("Answer", {"decisions": members})).json_schema()
+    answer.shown = _inlined(plain, plain.get("$defs", {}))
+    return answer

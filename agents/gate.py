@@ -127,8 +127,8 @@ class ApprovalMiddleware(AgentMiddleware[GateState, Any, Any]):
                 for name in names
             ],
         }
-        reply: dict[str, Any] = interrupt(value, response_schema=answer_schema(names))
-        return tuple(reply["decisions"])
+        reply = interrupt(value, response_schema=answer_schema(tuple(names)))
+        return tuple(reply.decisions)
 
     def _action(self, ask: Ask) -> dict[str, Any]:
         return {

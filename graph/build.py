@@ -93,8 +93,8 @@ class _Nodes:
         question = state.get("clarify")
         if question is None:
             raise ConfigError("clarify runs only after the router asked a question")
-        reply = interrupt(_clarification(question), response_schema=answer_schema(["prompt_user"]))
-        agent = _chosen(reply["decisions"][0], question)
+        reply = interrupt(_clarification(question), response_schema=answer_schema(("prompt_user",)))
+        agent = _chosen(reply.decisions[0], question)
         route = Route(agent, 1.0, "the person chose", "clarified")
         return await self._enter(route, state, runtime, {"clarify": None})
 
