@@ -8,6 +8,7 @@ from typing import Any, Final, NoReturn
 
 import typer
 from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..core.errors import CodeLabError, InvalidInput
 from .terminal import clean
@@ -45,6 +46,9 @@ def finish(work: Coroutine[Any, Any, int]) -> NoReturn:
     except CodeLabError as exc:
         complain(exc.message)
         code = USAGE if isinstance(exc, InvalidInput) else FAILED
+    except (OSError, SQLAlchemyError) as exc:
+        complain(say("broken", problem=str(exc).splitlines()[0]))
+        code = FAILED
     except ValidationError as exc:
         complain(say("bad_settings", problems=_problems(exc)))
         code = USAGE

@@ -18,6 +18,7 @@ SPOKEN: Final[Mapping[str, tuple[str, str]]] = {
         "A setting is wrong: {problems} (see `codelab config`)",
         "Неверная настройка: {problems} (см. `codelab config`)",
     ),
+    "broken": ("{problem} (`codelab doctor` looks for the cause)", "{problem} (причину поищет `codelab doctor`)"),
     "chat_hello": ("Say what to do; /help lists commands.", "Напишите, что сделать; /help — список команд."),
     "chat_help": (
         (
