@@ -99,11 +99,15 @@ class Router:
             return Route(choice.agent, choice.confidence, choice.reason, "model")
         if current in self._agents and current:
             return Route(current, CONFIDENT, "nothing clearly asks for another agent", "current")
-        if guess and guess.confidence >= CONFIDENT and choice is None:
-            return Route(guess.agent, guess.confidence, guess.reason, "rules")
-        best = choice.agent if choice else (guess.agent if guess else next(iter(self._agents)))
+        if choice is None:  # asking the person would only hide that the model does not answer
+            agent = guess.agent if guess else self._harmless()
+            return Route(agent, guess.confidence if guess else 0.0, "the router's model gave no answer", "rules")
+        best = choice.agent
         others = [name for name in self._agents if name != best]
         return Route(best, 0.0, "the message does not say what is wanted", "model", (best, *others[:3]))
+
+    def _harmless(self) -> str:
+        return "ask" if "ask" in self._agents else next(iter(self._agents))
 
     async def _ask_model(self, messages: Sequence[AnyMessage], current: str | None) -> RouteChoice | None:
         model = self._models.chat("fast").with_structured_output(RouteChoice)

@@ -58,4 +58,4 @@ async def delete_thread(thread_id: str, principal: ThreadWriter, runtime: Curren
 @router.get("/{thread_id}/messages")
 async def list_messages(thread_id: str, principal: ThreadReader, runtime: CurrentRuntime) -> list[Message]:
     """Read the conversation, an unfinished turn included."""
-    return await runtime.threads.messages(principal, thread_id)
+    return list(await runtime.threads.messages(principal, thread_id))

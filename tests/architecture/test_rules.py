@@ -23,6 +23,9 @@ from tests.support.tree import (
 MAY_CATCH_EVERYTHING = {
     "agents/at_tool.py ToolErrorMiddleware.awrap_tool_call",  # the model is told, the run goes on
     "core/events.py EventBus.publish",
+    "runtime/runs/executor.py Executor._beat",  # a beat that fails is tried again at the next
+    "runtime/runs/executor.py Executor._execute",  # one run's fault is not the others'
+    "runtime/runs/sweeper.py Sweeper._forever",  # the sweeper outlives a bad round
     "graph/router.py Router._ask_model",  # whatever a provider raises, the current agent goes on
 }
 # Transactions of ours end in the engine; the checkpointer has a connection that is not ours.

@@ -61,6 +61,12 @@ async def test_a_broken_router_model_does_not_stop_the_conversation(root: Path) 
     assert speakers(it) == ["Debug", "Debug"]
 
 
+async def test_a_broken_router_model_is_not_blamed_on_the_person(root: Path) -> None:
+    it = Lab(root, [says("ok")], agent=None)
+    assert not (await it.say("hm, the whole billing thing")).interrupts
+    assert speakers(it) == ["Ask"]
+
+
 async def test_low_confidence_asks_with_options(root: Path) -> None:
     it = Lab(root, [routed("ask", 0.2), says("ok")], agent=None)
     result = await it.say("hm, the whole billing thing")

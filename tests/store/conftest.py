@@ -1,10 +1,11 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from sqlalchemy import insert
+
 from codelab.core.types import new_id, utc_now
 from codelab.store.engine import Database
 from codelab.store.models import RunRow, ThreadRow, TurnRow, WorkspaceRow
-from sqlalchemy import insert
 
 OWNER = {"owner_id": "local", "tenant_id": "default"}
 

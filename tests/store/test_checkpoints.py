@@ -3,17 +3,18 @@
 from typing import Annotated, Any
 
 import pytest
+from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, RemoveMessage, SystemMessage, ToolMessage
+from langgraph.graph import START, StateGraph
+from langgraph.graph.message import add_messages
+from langgraph.types import Command, Interrupt, Overwrite, Send
+from typing_extensions import TypedDict
+
 from codelab.core.types import ApprovalMode, DecisionKind, PolicyDecision, ToolGroup
 from codelab.store.checkpoints import Checkpoints, open_checkpoints
 from codelab.store.engine import Database
 from codelab.store.lease import LostLease
 from codelab.store.serde import make_serde
 from codelab.tools.policy import PolicyPin
-from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, RemoveMessage, SystemMessage, ToolMessage
-from langgraph.graph import START, StateGraph
-from langgraph.graph.message import add_messages
-from langgraph.types import Command, Interrupt, Overwrite, Send
-from typing_extensions import TypedDict
 
 CALL = {"name": "edit_file", "args": {"path": "a.py"}, "id": "c1", "type": "tool_call"}
 ACTION = {"name": "edit_file", "args": {}, "tool_call_id": "c1", "preview": {"kind": "diff", "files": ["a.py"]}}

@@ -4,13 +4,14 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import delete
+
 from codelab.core.errors import NotFound
 from codelab.store.engine import Database
 from codelab.store.eventlog import SUPERSEDED, EventLog, LoggedEvent, NewEvent, visible
 from codelab.store.models import ThreadRow
-from hypothesis import given
-from hypothesis import strategies as st
-from sqlalchemy import delete
 
 NAMES = st.sampled_from(["a", "b", "c"])
 RECORD = st.one_of(

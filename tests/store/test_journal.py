@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from codelab.core.types import Principal
 from codelab.store.artifacts import SqlArtifacts
 from codelab.store.engine import Database

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import Connection, inspect
+
 from codelab.core.errors import ConfigError
 from codelab.store.engine import Database
 from codelab.store.migrate import current_revision, head_revision, prepare, upgrade
 from codelab.store.models import Base
-from sqlalchemy import Connection, inspect
 
 PREDICATES = {"uq_runs_running_thread": "running", "ix_runs_waiting": "pending", "ix_approvals_pending": "pending"}
 OURS = set(Base.metadata.tables)

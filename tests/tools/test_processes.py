@@ -112,6 +112,8 @@ async def test_a_cancelled_task_kills_everything(tmp_path: Path) -> None:
     command = run_supervised(sh("sleep 600 & echo $! > child; wait"), cwd=tmp_path, timeout_s=60, on_start=note)
     task = asyncio.create_task(command)
     child = int(await wait_for(tmp_path / "child"))
+    while not groups:  # noqa: ASYNC110 - the child may be quicker than the news of its start
+        await asyncio.sleep(0.01)
     assert os.getpgid(child) == groups[0]
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
