@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -22,6 +23,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from .engine import Database
 from .serde import make_serde
+from .sqlite import open_connection
 
 Fence = Callable[[], None]
 """Raises when the run that writes has lost its lease."""
@@ -172,21 +174,31 @@ class PostgresCheckpoints(Checkpoints):
                 await connection.execute(query.encode(), (thread_id,))
 
 
+async def _stop_batching(store: BaseStore) -> None:
+    """End the background task of LangGraph's stores, which have no way to close."""
+    task: asyncio.Task[None] | None = getattr(store, "_task", None)
+    if task is not None:
+        task.cancel()
+        await asyncio.wait({task})
+
+
 @asynccontextmanager
 async def open_checkpoints(database: Database) -> AsyncIterator[Checkpoints]:
     """Open the savers that belong to a database, for the life of the block."""
     async with AsyncExitStack() as stack:
         if database.in_memory:
-            yield Checkpoints()
+            checkpoints = Checkpoints()
         elif database.file is not None:
-            yield await _open_sqlite(str(database.file), stack)
+            checkpoints = await _open_sqlite(str(database.file), stack)
         else:
-            yield PostgresCheckpoints(await stack.enter_async_context(_pool(database)))
+            checkpoints = PostgresCheckpoints(await stack.enter_async_context(_pool(database)))
+        stack.push_async_callback(_stop_batching, checkpoints.store)
+        yield checkpoints
 
 
 async def _open_sqlite(file: str, stack: AsyncExitStack) -> Checkpoints:
-    connection = await stack.enter_async_context(aiosqlite.connect(file, timeout=10))
-    store = await stack.enter_async_context(aiosqlite.connect(file, timeout=10, isolation_level=None))
+    connection = await stack.enter_async_context(open_connection(file))
+    store = await stack.enter_async_context(open_connection(file, isolation_level=None))
     for opened in (connection, store):
         await opened.execute("PRAGMA journal_mode=WAL")
         await opened.execute("PRAGMA synchronous=NORMAL")

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from ..core.errors import ConfigError
+from .sqlite import OneTripConnection, open_connection
 from .texts import dump_json
 
 _WRITE = "codelab_write"
@@ -51,6 +55,7 @@ class Database:
         self.url = parse_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.in_memory = self.is_sqlite and self.url.database in {None, "", ":memory:"}
+        self._keeper: sqlite3.Connection | None = None
         self.engine = self._engine()
         self._read = async_sessionmaker(self.engine, expire_on_commit=False)
         self._write = async_sessionmaker(self.engine.execution_options(**{_WRITE: True}), expire_on_commit=False)
@@ -67,8 +72,20 @@ class Database:
     def _engine(self) -> AsyncEngine:
         if not self.is_sqlite:
             return create_async_engine(self.url, pool_size=10, max_overflow=10, json_serializer=dump_json)
-        options: dict[str, Any] = {"poolclass": StaticPool} if self.in_memory else {}
-        engine = create_async_engine(self.url, json_serializer=dump_json, **options)
+        file = self.url.database or ""
+        if self.in_memory:
+            # A shared cache, kept alive by a connection of its own: a pool of one would lose everything as soon as it
+            # drops that one.
+            file = f"file:codelab-{uuid4().hex}?mode=memory&cache=shared"
+            self._keeper = sqlite3.connect(file, uri=True, check_same_thread=False)
+        engine = create_async_engine(
+            self.url,
+            json_serializer=dump_json,
+            poolclass=AsyncAdaptedQueuePool,
+            async_creator=partial(
+                open_connection, file, kind=OneTripConnection, uri=self.in_memory, isolation_level=None
+            ),
+        )
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine
@@ -91,10 +108,11 @@ class Database:
     async def close(self) -> None:
         """Give every connection back."""
         await self.engine.dispose()
+        if self._keeper is not None:
+            self._keeper.close()
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # the driver shall not begin: `_begin_sqlite` does
     cursor = connection.cursor()
     for pragma in _PRAGMAS:
         cursor.execute(pragma)
