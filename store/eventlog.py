@@ -211,7 +211,7 @@ class EventLog:
         subscriber = _Subscriber()
         self._subscribers[thread_id].add(subscriber)
         try:
-            if run_id is not None and await self._finished_by(run_id, after):
+            if run_id is not None and after and await self._finished_by(run_id, after):
                 return
             async for event in self._follow(thread_id, after, subscriber):
                 if run_id is None or event.run_id == run_id:
@@ -224,8 +224,9 @@ class EventLog:
                 del self._subscribers[thread_id]
 
     async def _follow(self, thread_id: str, cursor: int, subscriber: _Subscriber) -> AsyncGenerator[LoggedEvent, None]:
-        await self.head(thread_id)
         raw = await self._raw(thread_id, cursor)
+        if not raw:
+            await self.head(thread_id)
         while True:
             for event in visible(raw):
                 yield event
