@@ -21,7 +21,9 @@ from ..store.engine import Database
 from ..store.eventlog import EventLog
 from ..store.migrate import prepare
 from ..tools.context import Models
+from ..tools.registry import REGISTRY
 from ..tools.snapshots import Snapshots
+from ..tools.spec import Effect
 from .approvals.service import ApprovalService
 from .changes.service import ChangeService
 from .changes.snapshots import TurnSnapshots
@@ -36,6 +38,7 @@ from .threads.service import ThreadService
 from .workspaces.service import WorkspaceService
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
+CHANGING = frozenset(name for name, spec in REGISTRY.items() if spec.effect is not Effect.NONE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +128,7 @@ def _wire(
     active = choosable(agents, settings.agents.mode)
     graph = (graph or _graph(settings, models, agents, checkpoints)).copy({"checkpointer": checkpoints.reader})
     snapshots = Snapshots(settings.data_dir)
-    turns = TurnSnapshots(database, snapshots)
+    turns = TurnSnapshots(database, snapshots, changing=CHANGING)
     host = RunHost(database=database, models=models, bus=bus, snapshots=turns, settings=settings)
     engine = Engine(
         graph=graph, checkpoints=checkpoints, log=log, bus=bus, contexts=host, hooks=turns, settings=settings

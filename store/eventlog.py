@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import Select, insert, select, update
+from sqlalchemy import Select, Table, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..core.errors import NotFound
@@ -20,6 +20,15 @@ from .models import RunEventRow, ThreadRow
 
 SUPERSEDED: Final = "attempt_superseded"
 FINISHED: Final = "run.finished"
+_THREADS: Final = cast("Table", ThreadRow.__table__)
+_TAKE: Final = (
+    _THREADS.update()
+    .where(_THREADS.c.id == bindparam("thread"))
+    .values(last_seq=_THREADS.c.last_seq + bindparam("count"))
+    .returning(_THREADS.c.last_seq, _THREADS.c.owner_id, _THREADS.c.tenant_id)
+)
+_EVENTS: Final = cast("Table", RunEventRow.__table__)
+_APPEND: Final = _EVENTS.insert()
 _BUFFERED = 10_000
 _PAGE = 2_000
 
@@ -95,13 +104,7 @@ class LogTransaction:
         new = list(events)
         if not new:
             return []
-        taken = await self.session.execute(
-            update(ThreadRow)
-            .where(ThreadRow.id == thread_id)
-            .values(last_seq=ThreadRow.last_seq + len(new))
-            .returning(ThreadRow.last_seq, ThreadRow.owner_id, ThreadRow.tenant_id)
-            .execution_options(synchronize_session=False)
-        )
+        taken = await self.session.execute(_TAKE, {"thread": thread_id, "count": len(new)})
         row = taken.one_or_none()
         if row is None:
             raise NotFound("There is no such thread")
@@ -110,7 +113,7 @@ class LogTransaction:
             LoggedEvent(thread_id, first + i, run_id, attempt, event.type, event.data, at)
             for i, event in enumerate(new)
         ]
-        await self.session.execute(insert(RunEventRow), [_columns(e, row.owner_id, row.tenant_id) for e in logged])
+        await self.session.execute(_APPEND, [_columns(e, row.owner_id, row.tenant_id) for e in logged])
         self.written += logged
         return logged
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final, cast
 
-from sqlalchemy import update
+from sqlalchemy import Table, bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..core.errors import Conflict
 from ..core.types import RunStatus, utc_now
 from .models import RunRow
+
+_RUNS: Final = cast("Table", RunRow.__table__)
+_HOLD: Final = (
+    _RUNS.update()
+    .where(_RUNS.c.id == bindparam("run"), _RUNS.c.attempt == bindparam("held_attempt"))
+    .where(_RUNS.c.owner == bindparam("held_owner"), _RUNS.c.status == RunStatus.RUNNING.value)
+    .values(heartbeat_at=bindparam("now"))
+    .returning(_RUNS.c.id)
+)
 
 
 class LostLease(Conflict):
@@ -32,12 +42,7 @@ class Lease:
         Raises:
             LostLease: The row names another attempt, another owner, or the run is over.
         """
-        held = await session.execute(
-            update(RunRow)
-            .where(RunRow.id == self.run_id, RunRow.attempt == self.attempt, RunRow.owner == self.owner)
-            .where(RunRow.status == RunStatus.RUNNING)
-            .values(heartbeat_at=utc_now())
-            .returning(RunRow.id)
-        )
+        token = {"run": self.run_id, "held_attempt": self.attempt, "held_owner": self.owner, "now": utc_now()}
+        held = await session.execute(_HOLD, token)
         if held.scalar_one_or_none() is None:
             raise LostLease("This run was taken over by another worker")

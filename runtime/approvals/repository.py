@@ -15,12 +15,10 @@ from ...store.models import ApprovalRow, TurnRow
 from ..scope import mine
 
 
-async def get_approval(
-    session: AsyncSession, principal: Principal, approval_id: str, *, fresh: bool = False
-) -> ApprovalRow:
-    """Fetch one; `NotFound` when there is none of this principal's. `fresh` reads it anew."""
+async def get_approval(session: AsyncSession, principal: Principal, approval_id: str) -> ApprovalRow:
+    """Fetch one; `NotFound` when there is none of this principal's."""
     query = select(ApprovalRow).where(ApprovalRow.id == approval_id, mine(ApprovalRow, principal))
-    row = (await session.scalars(query.execution_options(populate_existing=fresh))).one_or_none()
+    row = (await session.scalars(query)).one_or_none()
     if row is None:
         raise NotFound("There is no such approval")
     return row

@@ -86,7 +86,7 @@ class ApprovalService:
         async with self._log.transaction() as writing:
             seen = await get_approval(writing.session, principal, approval_id)
             thread = await get_thread(writing.session, principal, seen.thread_id, lock=True)
-            row = await get_approval(writing.session, principal, approval_id, fresh=True)
+            row = await self._again(writing, seen)
             if row.status != ApprovalStatus.PENDING:
                 return _replayed(row, decision, arguments, message), True
             kind = _checked(row, decision, arguments, message)
@@ -110,7 +110,7 @@ class ApprovalService:
             async with self._log.transaction() as writing:
                 seen = await get_approval(writing.session, principal, approval_id)
                 thread = await get_thread(writing.session, principal, seen.thread_id, lock=True)
-                row = await get_approval(writing.session, principal, approval_id, fresh=True)
+                row = await self._again(writing, seen)
                 if row.status != ApprovalStatus.PENDING:
                     return
                 row.status, row.message = ApprovalStatus.EXPIRED, EXPIRED_TEXT
@@ -119,6 +119,12 @@ class ApprovalService:
         except NotFound:
             return  # deleted meanwhile
         await self._tell(row, resumed, ApprovalStatus.EXPIRED, CLOCK)
+
+    async def _again(self, writing: LogTransaction, row: ApprovalRow) -> ApprovalRow:
+        """Read a row anew once the thread is locked; where one lock is on everything it cannot have changed."""
+        if writing.locks_rows:
+            await writing.session.refresh(row)
+        return row
 
     async def _settle(self, writing: LogTransaction, thread: ThreadRow, row: ApprovalRow, *, by: str) -> RunRow | None:
         """Log the decision; when it was the run's last, queue the run that goes on. The caller's transaction."""

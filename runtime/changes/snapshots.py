@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -27,30 +28,39 @@ class TurnSnapshots:
     Args:
         database: Where the rows are.
         snapshots: Takes them.
+        changing: Tools that may change files.
     """
 
-    def __init__(self, database: Database, snapshots: Snapshots) -> None:
+    def __init__(self, database: Database, snapshots: Snapshots, *, changing: Collection[str] = ()) -> None:
         self._database = database
         self._snapshots = snapshots
+        self._changing = frozenset(changing)
+        self._began: set[str] = set()
         self._before: dict[str, asyncio.Task[str | None]] = {}
         self._after: dict[str, set[asyncio.Task[None]]] = defaultdict(set)
+
+    def calling(self, claimed: Claimed, tool: str) -> None:
+        """Begin with the first snapshot as soon as a changing tool is asked for: it may be done when the tool runs."""
+        turn = claimed.turn
+        if tool in self._changing and turn.snapshot_before is None and turn.id not in self._before:
+            self._before[turn.id] = asyncio.create_task(self._first(claimed))
 
     async def before(self, claimed: Claimed) -> None:
         """Make sure that the turn's first snapshot exists; calls of one step share it."""
         turn = claimed.turn
-        if turn.snapshot_before is not None:
-            return
-        await self.settled(turn.thread_id)
-        if turn.id not in self._before:
-            self._before[turn.id] = asyncio.create_task(self._take(claimed, "before"))
-        await asyncio.shield(self._before[turn.id])
+        self._began.add(turn.id)
+        if turn.snapshot_before is None:
+            if turn.id not in self._before:
+                self._before[turn.id] = asyncio.create_task(self._first(claimed))
+            await asyncio.shield(self._before[turn.id])
 
     def rested(self, claimed: Claimed) -> None:
-        """Take the second snapshot in the background, if there was a first."""
+        """Take the second snapshot in the background, if something was changed."""
         turn = claimed.turn
-        taken = self._before.pop(turn.id, None)
-        if turn.snapshot_before is None and taken is None:
+        self._before.pop(turn.id, None)
+        if turn.id not in self._began and turn.snapshot_before is None:
             return
+        self._began.discard(turn.id)
         task = asyncio.create_task(self._finish(claimed))
         self._after[turn.thread_id].add(task)
         task.add_done_callback(self._after[turn.thread_id].discard)
@@ -65,16 +75,27 @@ class TurnSnapshots:
 
     async def close(self) -> None:
         """Wait for everything in the background."""
+        if self._before:
+            await asyncio.wait(self._before.values())
         for thread_id in list(self._after):
             await self.settled(thread_id)
 
+    async def _first(self, claimed: Claimed) -> str | None:
+        await self.settled(claimed.turn.thread_id)
+        return await self._take(claimed, "before")
+
     async def _finish(self, claimed: Claimed) -> None:
-        try:
-            await self._take(claimed, "after")
-        except (CodeLabError, OSError) as exc:
-            log.warning("snapshot_failed", turn_id=claimed.turn.id, error=str(exc))
+        await self._take(claimed, "after")
 
     async def _take(self, claimed: Claimed, which: str) -> str | None:
+        """Take and note one; a folder that cannot be kept costs the undo, not the turn."""
+        try:
+            return await self._noted(claimed, which)
+        except (CodeLabError, OSError) as exc:
+            log.warning("snapshot_failed", turn_id=claimed.turn.id, which=which, error=str(exc))
+            return None
+
+    async def _noted(self, claimed: Claimed, which: str) -> str | None:
         turn = claimed.turn
         commit = await self._snapshots.take(Path(claimed.workspace_path), snapshot_ref(turn.thread_id, turn.id, which))
         values: dict[str, Any] = {f"snapshot_{which}": commit}

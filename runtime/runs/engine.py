@@ -18,6 +18,10 @@ from .claiming import Claimed
 class TurnHooks(Protocol):
     """What else happens around the runs of a turn (snapshots of its workspace)."""
 
+    def calling(self, claimed: Claimed, tool: str) -> None:
+        """The model asks for a tool, which may still need an approval; must not block."""
+        ...
+
     def rested(self, claimed: Claimed) -> None:
         """The turn came to rest; must not block."""
         ...

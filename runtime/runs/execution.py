@@ -157,7 +157,11 @@ class Execution:
             control=self._control,
         )
         async for part in parts:
-            self._recorder.add(self._translator.feed(part))
+            events = self._translator.feed(part)
+            self._recorder.add(events)
+            for event in events:
+                if event.type == "tool.call":
+                    self._engine.hooks.calling(claimed, event.data["name"])
         if self._translator.interrupts:
             return self._ended(RunStatus.INTERRUPTED, reason=WAITS)
         return self._ended(RunStatus.SUCCESS)
@@ -183,9 +187,8 @@ class Execution:
         async with self._engine.log.transaction() as writing:
             await writing.lock(self.claimed.run.thread_id)
             await self.lease.hold(writing.session)
-            await self._recorder.rest(writing)
             expiry = self._engine.settings.approvals.expiry
-            approvals = await settle(writing, self.claimed.run, outcome, expiry=expiry)
+            approvals = await settle(writing, self.claimed.run, outcome, expiry=expiry, said=self._recorder.rest())
         if not outcome.waits:
             self._engine.hooks.rested(self.claimed)
         return approvals
@@ -206,7 +209,8 @@ class Execution:
         async with self._engine.log.transaction() as writing:
             await writing.lock(self.claimed.run.thread_id)
             await self.lease.hold(writing.session)
-            await self._recorder.rest(writing)
+            left = self._recorder.rest()
+            await writing.log(self.claimed.run.thread_id, left, run_id=self.lease.run_id, attempt=self.lease.attempt)
             await writing.session.execute(
                 update(RunRow)
                 .where(RunRow.id == self.lease.run_id)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from langgraph.errors import GraphRecursionError
 from langgraph.types import Interrupt
-from sqlalchemy import select, update
+from sqlalchemy import Table, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...core.errors import CodeLabError
 from ...core.types import ApprovalStatus, RunStatus, ThreadStatus, utc_now
 from ...store.eventlog import LogTransaction, NewEvent
-from ...store.models import ApprovalRow, RunRow, ThreadRow, TurnRow
+from ...store.models import ApprovalRow, Base, RunRow, ThreadRow, TurnRow
 from ..approvals.requests import rows_for
 from ..approvals.schemas import Approval
 from ..scope import owned_by, owner_of
@@ -60,8 +60,10 @@ def describe(exc: BaseException) -> dict[str, str]:
     return {"code": "run_failed", "message": f"{type(exc).__name__}: {exc}"[:_ERROR_CHARS]}
 
 
-async def settle(writing: LogTransaction, row: RunRow, outcome: Outcome, *, expiry: timedelta) -> list[Approval]:
-    """Write the end of a run in the caller's transaction; the approvals that it asks for."""
+async def settle(
+    writing: LogTransaction, row: RunRow, outcome: Outcome, *, expiry: timedelta, said: Sequence[NewEvent] = ()
+) -> list[Approval]:
+    """Write the end of a run, after what was left to say, in the caller's transaction; the approvals it asks for."""
     approvals = await _ask(writing.session, row, outcome, expiry)
     await _rows(writing.session, row, outcome)
     asked = [approval.model_dump(mode="json") for approval in approvals]
@@ -75,26 +77,29 @@ async def settle(writing: LogTransaction, row: RunRow, outcome: Outcome, *, expi
     if outcome.usage:
         ended["usage"] = outcome.usage
     events = [NewEvent("approval.requested", {"approval": approval}) for approval in asked]
-    await writing.log(row.thread_id, [*events, NewEvent("run.finished", ended)], run_id=row.id, attempt=row.attempt)
+    await writing.log(
+        row.thread_id, [*said, *events, NewEvent("run.finished", ended)], run_id=row.id, attempt=row.attempt
+    )
     return approvals
 
 
 async def _rows(session: AsyncSession, row: RunRow, outcome: Outcome) -> None:
     now = utc_now()
     run = {"status": outcome.status, "reason": outcome.reason, "error": outcome.error, "usage": outcome.usage or None}
-    await session.execute(_on(update(RunRow), RunRow.id == row.id, ended_at=now, **run))
+    runs, turns, threads = (_table(kind) for kind in (RunRow, TurnRow, ThreadRow))
+    await session.execute(runs.update().where(runs.c.id == row.id).values(ended_at=now, **run))
     turn: dict[str, Any] = {"status": outcome.status, "ended_at": None if outcome.waits else now}
     thread: dict[str, Any] = {"status": outcome.thread_status, "updated_at": now}
     if outcome.agent is not None:
         turn["agent"] = thread["agent"] = outcome.agent
     if outcome.policy is not None:
         turn["policy"] = outcome.policy
-    await session.execute(_on(update(TurnRow), TurnRow.id == row.turn_id, **turn))
-    await session.execute(_on(update(ThreadRow), ThreadRow.id == row.thread_id, **thread))
+    await session.execute(turns.update().where(turns.c.id == row.turn_id).values(**turn))
+    await session.execute(threads.update().where(threads.c.id == row.thread_id).values(**thread))
 
 
-def _on(statement: Any, condition: Any, **values: Any) -> Any:
-    return statement.where(condition).values(**values).execution_options(synchronize_session=False)
+def _table(kind: type[Base]) -> Table:
+    return cast("Table", kind.__table__)
 
 
 async def _ask(session: AsyncSession, row: RunRow, outcome: Outcome, expiry: timedelta) -> list[Approval]:

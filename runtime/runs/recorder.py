@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
-from ...store.eventlog import EventLog, LogTransaction, NewEvent
+from ...store.eventlog import EventLog, NewEvent
 from ...store.lease import Lease
 
 WINDOW_S: Final = 0.05
@@ -45,10 +45,10 @@ class Recorder:
             self._flushing.result()
             self._flushing = asyncio.create_task(self._flush_soon())
 
-    async def rest(self, writing: LogTransaction) -> None:
-        """Write what is left in the caller's transaction, which proves the lease itself. `settle` first."""
+    def rest(self) -> list[NewEvent]:
+        """Hand over what is left, for the run's closing transaction. `settle` first."""
         left, self._buffer = self._buffer, []
-        await writing.log(self._thread_id, left, run_id=self._lease.run_id, attempt=self._lease.attempt)
+        return left
 
     def drop(self) -> None:
         """Forget what is buffered: the run is over, or no longer ours."""

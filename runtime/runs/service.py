@@ -61,7 +61,8 @@ class RunService:
             thread = await get_thread(writing.session, principal, thread_id, lock=True)
             if await active_run(writing.session, thread_id) is not None:
                 raise Conflict("A run of this thread is not finished; wait for it or cancel it", code="thread_busy")
-            await cancel_pending(writing, thread_id, by=principal.user_id)
+            if thread.status == ThreadStatus.INTERRUPTED:
+                await cancel_pending(writing, thread_id, by=principal.user_id)
             fold = await unfinished_turn(writing.session, thread_id)
             run = await self._store(writing.session, thread, text=text, settings=capped, fold=fold)
             said = {"message_id": (run.input or {})["message_id"], "text": text}
