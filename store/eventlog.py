@@ -95,7 +95,9 @@ class LogTransaction:
     async def lock(self, thread_id: str) -> None:
         """Keep everybody else from changing the thread until this transaction ends."""
         if self.locks_rows:
-            await self.session.execute(select(ThreadRow.id).where(ThreadRow.id == thread_id).with_for_update())
+            await self.session.execute(
+                select(ThreadRow.id).where(ThreadRow.id == thread_id).with_for_update(key_share=True)
+            )
 
     async def log(
         self, thread_id: str, events: Iterable[NewEvent], *, run_id: str | None = None, attempt: int = 0

@@ -55,7 +55,9 @@ async def take(log: EventLog, run_id: str, owner: str) -> Claimed | None:
 async def _lock_thread(writing: LogTransaction, run_id: str) -> None:
     if writing.locks_rows:
         of_run = select(RunRow.thread_id).where(RunRow.id == run_id).scalar_subquery()
-        await writing.session.execute(select(ThreadRow.id).where(ThreadRow.id == of_run).with_for_update())
+        await writing.session.execute(
+            select(ThreadRow.id).where(ThreadRow.id == of_run).with_for_update(key_share=True)
+        )
 
 
 def _started(row: RunRow) -> NewEvent:

@@ -20,7 +20,7 @@ async def get_thread(session: AsyncSession, principal: Principal, thread_id: str
     With `lock` nobody else changes what belongs to the thread until the transaction ends.
     """
     query = select(ThreadRow).where(ThreadRow.id == thread_id, mine(ThreadRow, principal))
-    row = (await session.scalars(query.with_for_update() if lock else query)).one_or_none()
+    row = (await session.scalars(query.with_for_update(key_share=True) if lock else query)).one_or_none()
     if row is None:
         raise NotFound("There is no such thread")
     return row
