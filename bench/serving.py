@@ -84,7 +84,7 @@ async def served(folder: Path, database: str, model: Any) -> AsyncIterator[OurCl
         _env_file=None,
     )
     app = create_app(settings, runtime=build_runtime(settings, models=StaticModels(model)))
-    with socket.socket() as listener:
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:  # else asyncio leaves Nagle on: 40 ms a request
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
         serving = asyncio.create_task(server.serve([listener]))

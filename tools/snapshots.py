@@ -1,7 +1,8 @@
-"""What a folder looked like: one private git commit per moment, so that a turn can be shown as a diff and undone.
+"""What a folder looked like: one private git tree per moment, so that a turn can be shown as a diff and undone.
 
-In a git repository the commit lies in its object store under a ref of ours; a folder without git gets a shadow
-repository in the data folder. A scratch index does the work: the person's index, HEAD and branches are never touched.
+In a git repository the tree lies in its object store under a ref of ours; a folder without git gets a shadow
+repository in the data folder. An index of our own does the work: the person's index, HEAD and branches are never
+touched. It is kept between moments, so that a folder which did not change costs one look at its file times.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..core.errors import Conflict
-from .gitcmd import GitResult, git
+from .gitcmd import GitFailed, GitResult, git
 from .workspaces import disk
 from .workspaces.jail import Jail
 from .workspaces.listing import CLUTTER
@@ -26,11 +28,8 @@ from .workspaces.listing import CLUTTER
 BIGGEST = 20_000_000
 """Files of more bytes are not kept; a turn that changes one cannot be undone there."""
 
-_WHO = {
-    f"GIT_{role}_{what}": value
-    for role in ("AUTHOR", "COMMITTER")
-    for what, value in (("NAME", "CodeLab"), ("EMAIL", "codelab@localhost"), ("DATE", "2000-01-01T00:00:00Z"))
-}
+STALE_S = 86_400
+"""Indexes left by a process that died are removed after this many seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,41 +41,68 @@ class _Store:
     index: Path
     shadow: bool
 
+    def with_index(self, index: Path) -> _Store:
+        return replace(self, env={**self.env, "GIT_INDEX_FILE": os.fspath(index)})
+
     async def git(self, *args: str, stdin: bytes | None = None, ok: Sequence[int] = (0,)) -> GitResult:
         return await git(self.root, *args, stdin=stdin, env=self.env, ok=ok)
+
+
+@dataclass
+class _Known:
+    """What is known of one folder: our index of it, and the tree that index was last written as."""
+
+    index: Path
+    tree: str | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Snapshots:
     """Takes, compares and restores snapshots.
 
     Args:
-        data_dir: Where shadow repositories and scratch indexes go.
+        data_dir: Where shadow repositories and our indexes go.
     """
 
     def __init__(self, data_dir: Path) -> None:
         self._shadows = data_dir.absolute() / "shadows"
         self._scratch = data_dir.absolute() / "scratch"
+        self._indexes: tempfile.TemporaryDirectory[str] | None = None
+        self._known: dict[str, _Known] = {}
+        self._stores: dict[tuple[Path, bool], _Store] = {}
 
     async def take(self, root: Path, ref: str) -> str | None:
         """Keep the folder as it is now under `ref` (`refs/codelab/<thread>/<turn>/<before|after>`).
 
         Returns:
-            The commit's id; None when git is not installed.
+            The tree's id; None when git is not installed.
         """
+        tree = await self.capture(root)
+        if tree is not None:
+            await self.keep(root, ref, tree)
+        return tree
+
+    async def capture(self, root: Path) -> str | None:
+        """Write the folder as it is now; `keep` names it. None when git is not installed."""
         if shutil.which("git") is None:
             return None
         store = await self._store(root)
-        async with self._index_of_now(store) as scratch:
-            tree = (await scratch.git("write-tree", "--missing-ok")).text.strip()
-            if store.shadow:
-                await asyncio.to_thread(shutil.copyfile, scratch.index, store.index)
-        commit = await git(root, "commit-tree", tree, "-m", ref, env={**store.env, **_WHO})
-        await store.git("update-ref", ref, name := commit.text.strip())
-        return name
+        known = await asyncio.to_thread(self._index_of, store)
+        async with known.lock:
+            try:
+                return await _written(store, known)
+            except GitFailed:  # an index that git cannot read, say after a full disk: begin anew
+                known.index.unlink(missing_ok=True)
+                known.tree = None
+                return await _written(store, known)
+
+    async def keep(self, root: Path, ref: str, tree: str) -> None:
+        """Name a tree, so that git never throws it away."""
+        await (await self._store(root)).git("update-ref", ref, tree)
 
     async def find(self, root: Path, ref: str) -> str | None:
-        """Find the commit that `ref` names; None when there is none."""
-        found = await (await self._store(root)).git("rev-parse", "-q", "--verify", f"{ref}^{{commit}}", ok=(0, 1, 128))
+        """Find the tree that `ref` names; None when there is none."""
+        found = await (await self._store(root)).git("rev-parse", "-q", "--verify", f"{ref}^{{tree}}", ok=(0, 1, 128))
         return found.text.strip() or None
 
     async def diff(self, root: Path, before: str, after: str) -> str:
@@ -100,18 +126,19 @@ class Snapshots:
         """
         store = await self._store(root)
         changed = await _states(store, before, after)
-        async with self._index_of_now(store) as scratch:
-            now = (await scratch.git("write-tree", "--missing-ok")).text.strip()
-            since = await _states(store, after, now)
-            stale = sorted(changed.keys() & since.keys())
-            if stale:
-                names = ", ".join(stale[:10])
-                raise Conflict(f"changed since that turn, so it cannot be undone: {names}", code="stale_file")
-            await asyncio.to_thread(_remove, root, [path for path, there in changed.items() if not there])
-            back = [path for path, there in changed.items() if there]
-            await scratch.git("read-tree", before)
-            await scratch.git("checkout-index", "-f", "-q", "-z", "--stdin", stdin=_joined(back))
+        since = await _states(store, after, await self.capture(root) or after)
+        if stale := sorted(changed.keys() & since.keys()):
+            names = ", ".join(stale[:10])
+            raise Conflict(f"changed since that turn, so it cannot be undone: {names}", code="stale_file")
+        await asyncio.to_thread(_remove, root, [path for path, there in changed.items() if not there])
+        await self._check_out(store, before, [path for path, there in changed.items() if there])
         return sorted(changed)
+
+    async def _check_out(self, store: _Store, tree: str, paths: Sequence[str]) -> None:
+        with tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True) as folder:
+            scratch = store.with_index(Path(folder) / "index")
+            await scratch.git("read-tree", tree)
+            await scratch.git("checkout-index", "-f", "-q", "-z", "--stdin", stdin=_joined(paths))
 
     async def drop(self, root: Path, prefix: str) -> None:
         """Forget every snapshot whose ref starts with the folder `prefix` (`refs/codelab/<thread>`)."""
@@ -121,7 +148,14 @@ class Snapshots:
 
     async def _store(self, root: Path) -> _Store:
         shadow = self._shadows / f"{_name_of(root)}.git"
-        if not shadow.is_dir():  # one that exists goes on to be used, even if the folder became a repository since
+        # One that exists goes on to be used, even if the folder became a repository since.
+        key = (root, shadow.is_dir() or (root / ".git").exists())
+        if key not in self._stores:
+            self._stores[key] = await self._found(root, shadow)
+        return self._stores[key]
+
+    async def _found(self, root: Path, shadow: Path) -> _Store:
+        if not await asyncio.to_thread(shadow.is_dir):
             found = await git(root, "rev-parse", "--is-inside-work-tree", "--git-path", "index", ok=(0, 128))
             inside, _, index = found.text.strip().partition("\n")
             if inside == "true":
@@ -129,22 +163,49 @@ class Snapshots:
             await _make_shadow(root, shadow)
         return _Store(root, _led_to(shadow, root), shadow / "index", shadow=True)
 
-    @asynccontextmanager
-    async def _index_of_now(self, store: _Store) -> AsyncIterator[_Store]:
-        """Fill a scratch index with the folder as it is, starting from the known one for its file times."""
-        self._scratch.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True) as folder:
-            index = Path(folder) / "index"
+    def _index_of(self, store: _Store) -> _Known:
+        """Our index of a folder; the first one starts from the known one, for its file times."""
+        name = f"{_name_of(store.root)}-{'shadow' if store.shadow else 'git'}"
+        if name not in self._known:
+            if self._indexes is None:
+                self._scratch.mkdir(parents=True, exist_ok=True)
+                _sweep(self._scratch)
+                self._indexes = tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True)
+            index = Path(self._indexes.name) / name
             with suppress(FileNotFoundError):
-                await asyncio.to_thread(shutil.copyfile, store.index, index)
-            scratch = _Store(store.root, {**store.env, "GIT_INDEX_FILE": os.fspath(index)}, index, store.shadow)
-            listed = await scratch.git("ls-files", "-z", "-m", "-d", "-o", "--exclude-standard")
-            names = await asyncio.to_thread(_keepable, store.root, listed.names)
-            if names:
-                await scratch.git(
-                    "update-index", "-z", "--add", "--remove", "--replace", "--stdin", stdin=_joined(names)
-                )
-            yield scratch
+                shutil.copy2(store.index, index)  # with its time: git trusts no file as young as its index
+            self._known[name] = _Known(index)
+        return self._known[name]
+
+
+async def _written(store: _Store, known: _Known) -> str:
+    """Bring our index up to the folder and write its tree; nothing is written where nothing changed."""
+    scratch = store.with_index(known.index)
+    listed = await scratch.git("ls-files", "-z", "-m", "-d", "-o", "--exclude-standard")
+    names = await asyncio.to_thread(_keepable, store.root, listed.names)
+    if names:
+        known.tree = None
+        await scratch.git("update-index", "-z", "--add", "--remove", "--replace", "--stdin", stdin=_joined(names))
+    if known.tree is None:
+        known.tree = (await scratch.git("write-tree", "--missing-ok")).text.strip()
+        if store.shadow:
+            await asyncio.to_thread(_replace, known.index, store.index)
+    return known.tree
+
+
+def _replace(source: Path, target: Path) -> None:
+    """Copy a file so that nobody ever sees half of it."""
+    if source.exists():
+        half = target.with_name(f"{target.name}.{os.getpid()}")
+        shutil.copy2(source, half)
+        half.replace(target)
+
+
+def _sweep(scratch: Path) -> None:
+    """Remove what dead processes left."""
+    for folder in scratch.iterdir():
+        if time.time() - folder.stat().st_mtime > STALE_S:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _name_of(root: Path) -> str:
