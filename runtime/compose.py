@@ -68,6 +68,17 @@ class Runtime:
     sweeper: Sweeper
 
 
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What a runtime is made of, besides its database."""
+
+    settings: Settings
+    models: Models
+    agents: Mapping[str, AgentSpec]
+    graph: Graph | None
+    owner: Owner
+
+
 @asynccontextmanager
 async def build_runtime(
     settings: Settings,
@@ -89,44 +100,41 @@ async def build_runtime(
     Raises:
         ConfigError: The settings do not allow a start, or PostgreSQL is not at head (`codelab db upgrade`).
     """
+    parts = Parts(
+        settings=settings,
+        models=models or build_models(settings.llm),
+        agents=agents if agents is not None else load_agents(),
+        graph=graph,
+        owner=owner or Owner.here(),
+    )
     database = Database(settings.database_url)
     try:
         await prepare(database)
         async with open_checkpoints(database) as checkpoints:
-            runtime, turns = _wire(
-                settings,
-                database,
-                checkpoints,
-                models=models or build_models(settings.llm),
-                agents=agents if agents is not None else load_agents(),
-                graph=graph,
-                owner=owner or Owner.here(),
-            )
-            runtime.executor.start()
-            runtime.sweeper.start()
-            try:
+            runtime, turns = _wire(parts, database, checkpoints)
+            async with _at_work(runtime, turns):
                 yield runtime
-            finally:
-                await runtime.sweeper.stop()
-                await runtime.executor.stop()
-                await turns.close()
     finally:
         await database.close()
 
 
-def _wire(
-    settings: Settings,
-    database: Database,
-    checkpoints: Checkpoints,
-    *,
-    models: Models,
-    agents: Mapping[str, AgentSpec],
-    graph: Graph | None,
-    owner: Owner,
-) -> tuple[Runtime, TurnSnapshots]:
+@asynccontextmanager
+async def _at_work(runtime: Runtime, turns: TurnSnapshots) -> AsyncIterator[None]:
+    runtime.executor.start()
+    runtime.sweeper.start()
+    try:
+        yield
+    finally:
+        await runtime.sweeper.stop()
+        await runtime.executor.stop()
+        await turns.close()
+
+
+def _wire(parts: Parts, database: Database, checkpoints: Checkpoints) -> tuple[Runtime, TurnSnapshots]:
+    settings, models = parts.settings, parts.models
     bus, signals, log = EventBus(), Signals(), EventLog(database)
-    active = choosable(agents, settings.agents.mode)
-    graph = (graph or _graph(settings, models, agents, checkpoints)).copy({"checkpointer": checkpoints.reader})
+    active = choosable(parts.agents, settings.agents.mode)
+    graph = (parts.graph or _graph(parts, checkpoints)).copy({"checkpointer": checkpoints.reader})
     snapshots = Snapshots(settings.data_dir)
     turns = TurnSnapshots(database, snapshots, changing=CHANGING)
     host = RunHost(database=database, models=models, bus=bus, snapshots=turns, settings=settings)
@@ -134,7 +142,7 @@ def _wire(
         graph=graph, checkpoints=checkpoints, log=log, bus=bus, contexts=host, hooks=turns, settings=settings
     )
     approvals = ApprovalService(log=log, signals=signals, bus=bus)
-    executor = Executor(engine, signals, owner)
+    executor = Executor(engine, signals, parts.owner)
     runtime = Runtime(
         settings=settings,
         database=database,
@@ -155,19 +163,20 @@ def _wire(
     return runtime, turns
 
 
-def _graph(settings: Settings, models: Models, agents: Mapping[str, AgentSpec], checkpoints: Checkpoints) -> Graph:
+def _graph(parts: Parts, checkpoints: Checkpoints) -> Graph:
+    limits = parts.settings.agents
     return build_graph(
-        agents=agents,
-        models=models,
+        agents=parts.agents,
+        models=parts.models,
         host=ContextHost(),
         checkpointer=checkpoints.reader,
         store=checkpoints.store,
-        mode=settings.agents.mode,
+        mode=limits.mode,
         limits=Limits(
-            max_hops=settings.agents.max_hops,
-            max_model_calls=settings.agents.max_model_calls,
-            max_tool_calls=settings.agents.max_tool_calls,
-            context_tokens=settings.agents.context_tokens,
+            max_hops=limits.max_hops,
+            max_model_calls=limits.max_model_calls,
+            max_tool_calls=limits.max_tool_calls,
+            context_tokens=limits.context_tokens,
         ),
     )
 

@@ -37,11 +37,6 @@ class OneTripConnection(SteadyConnection):
         """Open a cursor; that touches memory only."""
         return OneTripCursor(self, self._conn.cursor())
 
-    async def commit(self) -> None:
-        """Commit, if there is anything to commit."""
-        if self._conn.in_transaction:
-            await super().commit()
-
     async def rollback(self) -> None:
         """Roll back, if there is anything to roll back: the pool asks each time."""
         if self._conn.in_transaction:
