@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiosqlite
@@ -22,6 +23,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from .engine import Database
+from .locking import file_lock_async, lock_beside
 from .serde import make_serde
 from .sqlite import open_connection
 
@@ -199,11 +201,12 @@ async def open_checkpoints(database: Database) -> AsyncIterator[Checkpoints]:
 async def _open_sqlite(file: str, stack: AsyncExitStack) -> Checkpoints:
     connection = await stack.enter_async_context(open_connection(file))
     store = await stack.enter_async_context(open_connection(file, isolation_level=None))
-    for opened in (connection, store):
-        await opened.execute("PRAGMA journal_mode=WAL")
-        await opened.execute("PRAGMA synchronous=NORMAL")
     checkpoints = SqliteCheckpoints(connection, store)
-    await checkpoints.setup()
+    async with file_lock_async(lock_beside(Path(file))):  # LangGraph's own migrations run twice otherwise
+        for opened in (connection, store):
+            await opened.execute("PRAGMA journal_mode=WAL")
+            await opened.execute("PRAGMA synchronous=NORMAL")
+        await checkpoints.setup()
     return checkpoints
 
 

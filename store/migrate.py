@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from alembic import command
@@ -18,6 +17,7 @@ from sqlalchemy.pool import NullPool
 from ..core.errors import ConfigError
 from .checkpoints import open_checkpoints
 from .engine import Database
+from .locking import file_lock, lock_beside
 from .models import Base
 
 _SCRIPTS = Path(__file__).parent / "migrations"
@@ -70,8 +70,11 @@ async def current_revision(database: Database) -> str | None:
 def _upgrade_sqlite(database: Database) -> None:
     assert database.file is not None  # noqa: S101 - memory databases do not come here
     database.file.parent.mkdir(parents=True, exist_ok=True)
-    with _file_lock(database.file.with_suffix(".migrate.lock")):
+    with file_lock(lock_beside(database.file)):
         _upgrade(database)
+        # Changing the mode does not wait for other connections, it fails: do it while there are none.
+        with closing(sqlite3.connect(database.file)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _upgrade(database: Database) -> None:
@@ -90,10 +93,3 @@ def _upgrade(database: Database) -> None:
 def _lock_postgres(connection: Connection, database: Database) -> None:
     if not database.is_sqlite:
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7235171)")
-
-
-@contextmanager
-def _file_lock(path: Path) -> Iterator[None]:
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
