@@ -22,7 +22,7 @@ from pydantic import BaseModel
 from .agents.spec import AgentSpec
 from .auth.local import LOCAL
 from .core.context import RunSettings
-from .core.errors import Conflict, InvalidInput
+from .core.errors import CodeLabError, Conflict, InvalidInput
 from .core.settings import DatabaseSettings, ModelNames, Settings
 from .core.types import ApprovalMode, ApprovalStatus, DecisionKind
 from .llm.models import StaticModels
@@ -190,11 +190,15 @@ class CodeLab:
         self, task: str, *, agent: str | None = None, mode: str = "ask", thread_id: str | None = None
     ) -> Json:
         """Start a turn and return its first run, without waiting for it."""
-        if thread_id is None:
-            thread_id = (await self.runtime.threads.create(LOCAL, workspace_id=self.workspace_id)).id
         settings = RunSettings(agent=agent, approval_mode=mode)
-        run = await self.runtime.runs.start(LOCAL, thread_id, text=task, settings=settings)
-        return _json(run)
+        if thread_id is not None:
+            return _json(await self.runtime.runs.start(LOCAL, thread_id, text=task, settings=settings))
+        created = await self.runtime.threads.create(LOCAL, workspace_id=self.workspace_id)
+        try:
+            return _json(await self.runtime.runs.start(LOCAL, created.id, text=task, settings=settings))
+        except CodeLabError:  # nothing was said: leave no empty thread behind
+            await self.threads.delete(created.id)
+            raise
 
     async def events(self, thread_id: str, run_id: str) -> AsyncGenerator[Event, None]:
         """See `Service`."""

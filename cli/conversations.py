@@ -14,7 +14,7 @@ from ..core.errors import InvalidInput
 from .client import Access, Client, connect
 from .ending import DONE, finish
 from .task import show_turn
-from .terminal import brief, clean, coloured_diff, new_console
+from .terminal import brief, clean, coloured_diff, local_time, new_console
 from .texts import say
 from .transcript import print_json
 
@@ -58,7 +58,7 @@ async def show_list(client: Client, console: Console, *, as_json: bool) -> int:
             print_json(thread)
         else:
             title = brief(thread["title"] or "", lines=1, width=70)
-            console.print(f"{thread['id']}  {thread['status']:<11}  {thread['updated_at'][:16]}  {title}")
+            console.print(f"{thread['id']}  {thread['status']:<11}  {local_time(thread['updated_at'])}  {title}")
     if not page["items"] and not as_json:
         console.print(say("no_threads"))
     return DONE

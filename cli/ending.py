@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import Coroutine
 from typing import Any, Final, NoReturn
 
@@ -37,6 +39,11 @@ def complain(sentence: str) -> None:
     typer.echo(f"codelab: {clean(sentence)}", err=True)
 
 
+def hint(line: str) -> None:
+    """Tell what could be typed next, on stderr, as a line that can be copied."""
+    typer.echo(clean(line), err=True)
+
+
 def finish(work: Coroutine[Any, Any, int]) -> NoReturn:
     """Run a command's work in an event loop of its own and leave with its exit code."""
     try:
@@ -46,6 +53,9 @@ def finish(work: Coroutine[Any, Any, int]) -> NoReturn:
     except CodeLabError as exc:
         complain(exc.message)
         code = USAGE if isinstance(exc, InvalidInput) else FAILED
+    except BrokenPipeError:  # the reader of stdout (`| head`) has what it wanted
+        _drop_stdout()
+        code = FAILED
     except (OSError, SQLAlchemyError) as exc:
         complain(say("broken", problem=str(exc).splitlines()[0]))
         code = FAILED
@@ -53,6 +63,12 @@ def finish(work: Coroutine[Any, Any, int]) -> NoReturn:
         complain(say("bad_settings", problems=_problems(exc)))
         code = USAGE
     raise typer.Exit(code)
+
+
+def _drop_stdout() -> None:
+    """Send what is still buffered nowhere, so that leaving does not complain about the pipe again."""
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a descriptor, not a path
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _problems(exc: ValidationError) -> str:

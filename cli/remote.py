@@ -75,10 +75,17 @@ class Remote:
         self, task: str, *, agent: str | None = None, mode: str = "ask", thread_id: str | None = None
     ) -> Json:
         """See `Client`."""
-        if thread_id is None:
-            workspace_id = await self._workspace_id()
-            thread_id = (await self.call("POST", "threads", body={"workspace_id": workspace_id}))["id"]
         body = {"text": task, "agent": agent, "approval_mode": mode}
+        if thread_id is not None:
+            return await self._run(thread_id, body)
+        created = (await self.call("POST", "threads", body={"workspace_id": await self._workspace_id()}))["id"]
+        try:
+            return await self._run(created, body)
+        except InvalidInput:  # nothing was said: leave no empty thread behind
+            await self.threads.delete(created)
+            raise
+
+    async def _run(self, thread_id: str, body: Json) -> Json:
         run: Json = await self.call("POST", f"threads/{thread_id}/runs", body=body)
         return run
 

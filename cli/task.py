@@ -10,10 +10,11 @@ from typing import Any
 
 from rich.console import Console
 
+from ..core.types import DecisionKind
 from ..server.turns import Decider, follow
 from .asking import Asker, at_the_terminal
 from .client import Access, Client, connect
-from .ending import INTERRUPTED, WAITING, Interrupted, code_of, complain
+from .ending import INTERRUPTED, WAITING, Interrupted, code_of, complain, hint
 from .terminal import new_console
 from .texts import say
 from .transcript import Transcript, print_json
@@ -55,9 +56,10 @@ async def _shown(events: AsyncGenerator[Event, None], show: Any) -> Event:
 def _tell_how_to_go_on(thread_id: str, event: Event) -> None:
     complain(say("waiting", thread=thread_id))
     for interrupt in event["outcome"]["interrupts"]:
-        what = interrupt.get("message") or interrupt["id"]
-        complain(say("waiting_for", approval=interrupt["id"], what=what))
-    complain(say("waiting_resume", thread=thread_id))
+        allowed = (interrupt.get("metadata") or {}).get("allowed_decisions") or tuple(DecisionKind)
+        others = ", ".join(kind for kind in map(str, allowed) if kind != DecisionKind.APPROVE)
+        hint(say("waiting_for", approval=interrupt["id"], others=others, what=interrupt.get("message") or ""))
+    hint(say("waiting_resume", thread=thread_id))
 
 
 async def give_task(access: Access, task: str, *, agent: str | None, mode: str, as_json: bool) -> int:

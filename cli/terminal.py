@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Final
 
 from rich.console import Console
@@ -43,3 +44,8 @@ def brief(text: str, *, lines: int = 8, width: int = 160) -> str:
     if len(shown) > lines:
         cut.append(f"… +{len(shown) - lines}")
     return "\n".join(cut)
+
+
+def local_time(moment: str) -> str:
+    """An ISO moment as the clock on the wall shows it."""
+    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -120,8 +120,8 @@ SPOKEN: Final[Mapping[str, tuple[str, str]]] = {
         "Нужно решение в беседе {thread}. Продолжить можно так:",
     ),
     "waiting_for": (
-        "  codelab threads decide {approval} approve|edit|reject|respond    # {what}",
-        "  codelab threads decide {approval} approve|edit|reject|respond    # {what}",
+        "  codelab threads decide {approval} approve    # or {others}: {what}",
+        "  codelab threads decide {approval} approve    # или {others}: {what}",
     ),
     "waiting_resume": (
         "  codelab threads resume {thread}    # asks here",

@@ -82,7 +82,9 @@ def test_without_a_terminal_an_approval_leaves_with_3_and_says_how_to_go_on(code
     finished = events_of(out)[-1]
     assert finished["outcome"]["type"] == "interrupt"
     assert finished["threadId"] in err
-    decide = re.search(r"codelab (threads decide \S+) approve", err)[1].split()
+    decide = re.search(r"^  codelab (threads decide \S+) approve    # or edit, reject, respond: ", err, re.MULTILINE)[
+        1
+    ].split()
     assert decide[-1] == finished["outcome"]["interrupts"][0]["id"]
     assert not (git_repo / "NOTES.md").exists()
 
@@ -146,6 +148,16 @@ def test_ctrl_c_leaves_with_130_and_keeps_the_thread(start, codelab, git_repo, s
     (thread,) = events_of(codelab("threads", "list", "--json")[1])
     assert thread["status"] in {"idle", "interrupted"}  # ready for the next message
     assert "talk" in codelab("threads", "show", thread["id"])[1]
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure_to_look_into(start, git_repo, slow_model):
+    model = {"CODELAB_LLM__BASE_URL": slow_model, "CODELAB_LLM__MODELS__STRONG": "slow"}
+    process = start("run", "talk", "-w", git_repo, "--agent", "ask", "--json", **model)
+    first_words(process)
+    process.stdout.close()
+    process.wait(timeout=20)
+    assert process.returncode == 1
+    assert process.stderr.read() == ""
 
 
 def listening(process):

@@ -145,3 +145,18 @@ def test_this_machines_token_is_for_this_machine(tmp_path, server):
 def test_a_token_that_is_set_goes_anywhere(tmp_path):
     settings = Settings(_env_file=None, data_dir=tmp_path, server={"token": "set"})
     assert _token("https://codelab.example", settings) == "set"
+
+
+async def test_a_refused_first_message_leaves_no_thread_behind():
+    asked = []
+
+    def answer(request):
+        asked.append(f"{request.method} {request.url.path.removeprefix('/api/v1/')}")
+        if request.url.path.endswith("/runs"):
+            return httpx.Response(422, json={"code": "unknown_agent", "detail": "There is no agent"})
+        return httpx.Response(200, json=[] if request.method == "GET" else {"id": "an-id"})
+
+    async with answering(answer) as remote:
+        with pytest.raises(InvalidInput):
+            await remote.start("hello", agent="nobody")
+    assert asked[2:] == ["POST threads", "POST threads/an-id/runs", "DELETE threads/an-id"]

@@ -1,10 +1,12 @@
 """Nothing that a model or a tool says can steer the terminal."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codelab.cli.terminal import brief, clean, coloured_diff
+from codelab.cli.terminal import brief, clean, coloured_diff, local_time
 from codelab.cli.transcript import Transcript
 
 
@@ -68,3 +70,13 @@ def test_a_transcript_reads_like_a_conversation(console, printed):
         '→ debug: a failing test\nI look first.\n• read_file {"path": "a.py"}\n  one\n  two\n» look · here\n'
         "The run failed: the model is away [unavailable]\n"
     )
+
+
+def test_moments_are_shown_by_the_clock_on_the_wall(monkeypatch):
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        assert local_time("2026-01-02T23:30:00.123456Z") == "2026-01-03 00:30"
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()

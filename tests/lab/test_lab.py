@@ -189,6 +189,7 @@ async def test_what_is_wrong_is_said(open_lab, tmp_path):
             await anext(lab.run("hello", approve="sometimes"))
         with pytest.raises(InvalidInput, match="decision"):
             await lab.decide("some-id", "maybe")
+        assert (await lab.threads.list())["items"] == []
     with pytest.raises(InvalidInput, match="workspace"):
         async with open_lab(tmp_path / "nothing"):
             pass
