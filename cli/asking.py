@@ -24,6 +24,7 @@ Ask = Callable[[str, str], Awaitable[str]]
 Answer = dict[str, Any]
 
 _KEYS: Final = {"a": "approve", "e": "edit", "r": "reject", "f": "feedback", "p": "respond"}
+_RISKS: Final = ("low", "medium", "high")
 _NEEDS: Final = {"feedback": "reject"}  # a feedback is a reject with words
 
 
@@ -59,7 +60,8 @@ class Asker:
                 return answer
 
     def _show(self, facts: dict[str, Any]) -> None:
-        head = say("asks", agent=facts.get("agent") or "?", tool=facts.get("tool"), risk=facts.get("risk"))
+        risk = say(f"risk_{facts['risk']}") if facts.get("risk") in _RISKS else "?"
+        head = say("asks", agent=facts.get("agent") or "?", tool=facts.get("tool"), risk=risk)
         self._console.print(clean(head), style="bold yellow")
         if facts.get("reason"):
             self._console.print(clean(str(facts["reason"])), style="dim")

@@ -10,6 +10,7 @@ from typing import Any, Final, NoReturn
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..core.errors import CodeLabError, InvalidInput
@@ -59,6 +60,9 @@ def finish(work: Coroutine[Any, Any, int]) -> NoReturn:
     except (OSError, SQLAlchemyError) as exc:
         complain(say("broken", problem=str(exc).splitlines()[0]))
         code = FAILED
+    except SettingsError as exc:  # a list or a group that is no JSON; the sentence names it, without what it holds
+        complain(say("bad_settings", problems=f"{exc}, {say('not_json')}"))
+        code = USAGE
     except ValidationError as exc:
         complain(say("bad_settings", problems=_problems(exc)))
         code = USAGE

@@ -97,3 +97,11 @@ async def test_a_real_prompt(keys, outcome):
         else:
             with pytest.raises(outcome):
                 await at_the_terminal()("> ", "")
+
+
+async def test_a_risk_is_told_in_the_persons_language(console, printed, typing, monkeypatch):
+    monkeypatch.setenv("CODELAB_LANG", "ru")
+    await Asker(console, typing("a"))(interrupt())
+    await Asker(console, typing("a"))(interrupt(risk="odd"))
+    assert "(риск: низкий)" in printed()
+    assert "(риск: ?)" in printed()

@@ -63,6 +63,14 @@ def test_listening_beyond_this_machine_is_refused_with_a_sentence(codelab):
     assert "127.0.0.1" in codelab("serve", "--host", "0.0.0.0").stderr
 
 
+def test_a_list_that_is_no_json_is_named_without_a_traceback(codelab, monkeypatch):
+    monkeypatch.setenv("CODELAB_WORKSPACES__ROOTS", "/hunter2")
+    done = codelab("config")
+    assert done.exit_code == 2
+    assert '"workspaces"' in done.stderr
+    assert "hunter2" not in done.output
+
+
 def test_a_wrong_setting_is_named_without_its_value(codelab, monkeypatch):
     monkeypatch.setenv("CODELAB_SERVER__PORT", "hunter2")
     done = codelab("config")
