@@ -44,7 +44,7 @@ _TEETH = {
 _WORKERS = names(
     "pytest py.test tox nox ruff mypy black isort flake8 pylint pyright coverage tsc eslint prettier jest "
     "vitest mocha make gmake cmake ctest ninja meson gcc g++ cc c++ clang clang++ rustc rustfmt gofmt javac "
-    "java kotlinc rspec rubocop phpunit shellcheck yamllint markdownlint pre-commit mkdir touch cp mv rm rmdir "
+    "java kotlinc rspec rubocop phpunit shellcheck yamllint markdownlint mkdir touch cp mv rm rmdir "
     "tee truncate split chmod uniq gzip gunzip codelab"
 )
 _WORKER_TEETH = re.compile(r"SHELL=.*|--exec.*|--config-env.*|--launcher.*|--filter.*|--rsh.*")
@@ -66,6 +66,7 @@ _SUBCOMMANDS = {
     "hatch": names("run test"),
     "pdm": names("run"),
     "bundle": names("exec"),
+    "pre-commit": names("run"),
 }
 _PYTHON_MODULES = names(
     "pytest unittest doctest compileall py_compile mypy ruff black isort flake8 pylint coverage json.tool "
@@ -87,6 +88,12 @@ _GIT_TEETH = re.compile(
     r"--ext-diff|--textconv|--output.*|-O.*|--open-files-in-pager.*|--exec.*|-x|--upload-pack.*|--receive-pack.*"
     r"|--no-index|--hard|--merge|--keep|-[a-zA-Z]*[fD][a-zA-Z]*|--force.*|--discard-changes|-C|--template.*|--edit.*.*"
     r"|--no-verify|drop|clear|expire|delete|-[dM]|--delete|--move"
+)
+# Git takes any beginning of a long option that is not ambiguous.
+_GIT_LONG_TEETH = names(
+    "--ext-diff --textconv --output --open-files-in-pager --exec --upload-pack --receive-pack --no-index --hard "
+    "--merge --keep --force --discard-changes --template --edit --no-verify --delete --move --untracked --batch "
+    "--no-exclude-standard --show-signature"
 )
 _GIT_MESSAGES = frozenset({"-m", "--message"})
 # One print, delete or quit, or one substitution with exactly three delimiters and no flag that writes or executes.
@@ -171,6 +178,8 @@ def _worker(name: str, argv: Sequence[str]) -> Judged:
 
 
 def _subcommand(name: str, argv: Sequence[str]) -> Judged:
+    if remote := next((word for word in argv[2:] if re.search(r"://|.@(latest|v?\d)", word)), None):
+        return "high", f"it may fetch and run {remote}"
     if len(argv) > 1 and argv[1] in _SUBCOMMANDS[name]:
         return "medium", f"it runs {name} {argv[1]}"
     return "high", f"{' '.join([name, *argv[1:2]])} can install or fetch something"
@@ -180,14 +189,21 @@ def _interpreter(seen: Seen) -> Judged:
     argv = seen.argv
     if seen.simple.piped and not positionals(argv):
         return "high", f"{seen.name} runs what it is piped"
+    if seen.name in ("deno", "bun") and any(re.search(r"://|^(npm|jsr):", word) for word in argv[1:]):
+        return "high", f"{seen.name} may fetch and run what it is given"
     if argv[1:2] == ("-m",):
         known = argv[2:3] and argv[2] in _PYTHON_MODULES
         return ("medium", f"it runs {argv[2]}") if known else ("high", "it runs a module this policy does not know")
     if argv[1:] in (("--version",), ("-V",), ("-v",)):
         return "low", "it only looks"
-    if len(argv) > 1 and not argv[1].startswith("-"):
+    if len(argv) > 1 and not argv[1].startswith(("-", "/dev/")):
         return "medium", f"it runs the script {argv[1]}"
     return "high", f"{seen.name} runs code given in the command"
+
+
+def _shortened(word: str) -> bool:
+    name = word.partition("=")[0]
+    return len(name) > 3 and any(tooth.startswith(name) for tooth in _GIT_LONG_TEETH)  # noqa: PLR2004 - two letters
 
 
 def _sed(argv: Sequence[str]) -> Judged:
@@ -212,7 +228,7 @@ def _git(argv: Sequence[str]) -> Judged:
             return "low", "it only looks"
     verb, rest = (argv[1], list(argv[2:])) if len(argv) > 1 else ("", [])
     words = [word for at, word in enumerate(rest) if at == 0 or rest[at - 1] not in _GIT_MESSAGES]
-    bitten = next((word for word in words if _GIT_TEETH.fullmatch(word)), None)
+    bitten = next((word for word in words if _GIT_TEETH.fullmatch(word) or _shortened(word)), None)
     if verb not in _GIT_LOOKS | _GIT_WORKS:
         return "high", f"git {verb} reaches beyond this repository's history or discards work"
     if bitten:

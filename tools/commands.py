@@ -36,6 +36,7 @@ _EXEC = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
 _SECRET_SAMPLES = (".env", ".env.local", "id_rsa", "id_ed25519", "server.pem", "server.key", ".netrc", ".npmrc", ".ssh")
 _TALKERS = frozenset({"echo", "printf"})
 _PATTERN_GIVEN = re.compile(r"-[a-zA-Z]*[ef]|--(regexp|file|expression)")
+_GLOB_GIVEN = frozenset({"-g", "--glob", "--iglob"})  # what follows selects files, it is not the pattern
 _SEARCHERS = frozenset({"grep", "egrep", "fgrep", "rg", "ag", "ack", "sed", "awk"})
 
 _ADMIN = names(
@@ -268,7 +269,9 @@ def file_words(seen: Seen) -> list[str]:
     words = list(seen.argv[1:])
     given = any(_PATTERN_GIVEN.match(word) for word in words)  # then no plain word is the pattern
     if seen.name in _SEARCHERS and not given and (found := positionals(seen.argv)):
-        words.remove(found[0])
+        pattern = words.index(found[0])
+        if pattern == 0 or words[pattern - 1] not in _GLOB_GIVEN:
+            del words[pattern]
     if seen.name == "git" and "-m" in words[:-1]:
         del words[words.index("-m") + 1]
     if is_interpreter(seen.name) and any(word in ("-c", "-e", "--eval", "-p", "-r") for word in words):

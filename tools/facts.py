@@ -26,7 +26,8 @@ _MOST_WORDS = 200
 _MOST_FOLDERS = 8
 _MOST_ENTRIES = 2000
 _PATTERN = re.compile(r"[*?\[]")
-_NOT_A_FILE = re.compile(r"[a-z][a-z0-9+.-]*://|/dev/(null|stdin|stdout|stderr|tty)$", re.IGNORECASE)
+_STREAM = re.compile(r"/dev/(null|stdin|stdout|stderr|tty)")
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://(?!(.*/)?\.\.(/|$))", re.IGNORECASE | re.DOTALL)  # `x://../y` climbs: a path
 _BAD_INPUT = (CodeLabError, OSError, ValueError, TypeError, KeyError, AttributeError)
 
 
@@ -106,6 +107,10 @@ async def _with_command(facts: CallFacts, command: str, workspace: Workspace) ->
     )
 
 
+def _not_a_file(word: str) -> bool:
+    return bool(_STREAM.fullmatch(word) or _URL.match(word))
+
+
 @dataclass
 class _Named:
     """The paths of a command line. After a `cd` a relative path is tried below every folder it could mean."""
@@ -169,7 +174,7 @@ class _Named:
         return [posixpath.join(folder, name) for name in found] or [pattern]
 
     async def _write(self, word: str) -> None:
-        if _NOT_A_FILE.match(word):
+        if _STREAM.fullmatch(word):  # a URL is none: a shell writes to the file of that name
             return
         for path in await self._candidates(word):
             try:
@@ -182,8 +187,8 @@ class _Named:
         if self.words > _MOST_WORDS:
             self.outside.append("more files than can be checked")
             return
-        for part in () if _NOT_A_FILE.match(word) else spellings(word):
-            if part and not _NOT_A_FILE.match(part):
+        for part in () if _not_a_file(word) else spellings(word):
+            if part and not _not_a_file(part):
                 for path in await self._candidates(part):
                     await self._look(path, part, deep=deep)
 

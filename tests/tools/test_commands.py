@@ -142,7 +142,7 @@ def test_risk(level: str, line: str) -> None:
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        ("rm -f a b", "a b"), ("cp a b c", "c"), ("cp -t d a b", "d a b"), ("mv a b", "a b"), ("dd if=a of=b", "b"), ("sed -i s/a/b/ f", "f"),
+        ("rm -f a b", "a b"), ("cp a b c", "c"), ("cp -t d a b", "d"), ("mv a b", "a b"), ("dd if=a of=b", "b"), ("sed -i s/a/b/ f", "f"),
         ("sed s/a/b/ f", ""), ("git mv a b", "a b"), ("uniq a b", "b"), ("git log a", ""), ("git", ""), ("chmod 755 f", "f"), ("cat a", ""),
         ("install --target-directory=d a", "d"), ("touch -- -x", "-x"),
     ],
