@@ -3,6 +3,7 @@
 # ruff: noqa: D417 - `runtime` is no argument of the model's
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -60,6 +61,7 @@ async def git_diff(
         staged: What is staged instead of the working tree.
     """
     root = await _root(runtime)
+    await _check_commits(root, ref or "")
     chosen = [*(["--cached"] if staged else []), *([check_ref(ref)] if ref else [])]
     named = [check_path(path) for path in paths or ["."]]
     names = (await git(root, *_DIFF, "--name-only", "-z", *chosen, "--", *named)).names
@@ -69,6 +71,14 @@ async def git_diff(
     text = (await git(root, *_DIFF, *chosen, "--", *named)).text if named else ""
     note = f"\n({len(secret)} secret files are left out)" if secret else ""
     return (await shown(redact(text), runtime.context) if text else "(no changes)") + note
+
+
+async def _check_commits(root: Path, ref: str) -> None:
+    """Refuse a blob or tree: git would show any file's content, a secret one's too, under the name of another."""
+    for side in filter(None, re.split(r"\.{2,3}", ref)):
+        found = await git(root, "rev-parse", "--quiet", "--verify", f"{side}^{{commit}}", ok=(0, 1, 128))
+        if found.code:
+            raise InvalidInput(f"{side!r} is not a commit or branch of this repository.", code="bad_ref")
 
 
 @tool(parse_docstring=True)

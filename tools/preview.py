@@ -17,13 +17,14 @@ from .redact import redact
 from .workspace import Workspace
 
 LONGEST = 200_000
-# CSI and OSC sequences, other escapes, and the one-byte forms of CSI.
-_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[@-Z\\-_]|\x9b[0-?]*[ -/]*[@-~]")
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0d\x0e-\x1f\x7f-\x9f]")
+# Colours and cursor moves, numbers only: a wider pattern would take out text that a shell runs or a file holds.
+_ANSI = re.compile(r"(?:\x1b\[|\x9b)(?:\d{1,4}(?:;\d{1,4})*)?[A-Za-z]")
+_CONTROLS = frozenset(map(chr, (*range(0x20), *range(0x7F, 0xA0)))) - {"\t", "\n"}
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _INVISIBLE = frozenset(
     "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b\u200c\u200d\u2060\u2061\u2062\u2063\u2064\u3164\ufeff\uffa0"
 )
+_UNSEEN = _BIDI | _INVISIBLE | _CONTROLS
 
 Preview = dict[str, Any]
 
@@ -78,9 +79,9 @@ def _cut(text: str) -> str:
 
 
 def visible(text: str) -> str:
-    """Take out what would make a terminal or a page show something else than is there."""
-    plain = _CONTROLS.sub("", _ANSI.sub("", text.replace("\r\n", "\n")))
-    return "".join(f"<U+{ord(char):04X}>" if char in _BIDI or char in _INVISIBLE else char for char in plain)
+    """Write out what would make a terminal or a page show something else than is there; colours alone are dropped."""
+    plain = _ANSI.sub("", text.replace("\r\n", "\n"))
+    return "".join(f"<U+{ord(char):04X}>" if char in _UNSEEN else char for char in plain)
 
 
 def warnings(text: str) -> list[str]:
@@ -88,7 +89,7 @@ def warnings(text: str) -> list[str]:
     found = []
     if _BIDI.intersection(text):
         found.append("it holds characters that reverse the direction of text")
-    if _INVISIBLE.intersection(text) or _ANSI.search(text):
+    if (_INVISIBLE | _CONTROLS).intersection(text.replace("\r\n", "\n")):
         found.append("it holds characters that cannot be seen")
     if mixed := [word for word in re.findall(r"\w+", text) if _is_mixed(word)]:
         found.append(f"it mixes alphabets in one word: {', '.join(mixed[:5])}")

@@ -67,8 +67,8 @@ async def test_secrets_are_redacted_and_length_is_bounded(workspace: LocalWorksp
 
 @pytest.mark.parametrize(
     ("text", "plain"),
-    [("a\x1b[31mb\x1b[0m", "ab"), ("a\x1b]8;;http://x\x07b\x1b]8;;\x1b\\c", "abc"), ("a\x9b1mb", "ab"), ("a\rb", "ab"), ("a\r\nb\tc", "a\nb\tc"),
-     ("a\u200bb", "a<U+200B>b"), ("привет", "привет"), ("a\x00\x08b", "ab")],
+    [("a\x1b[31mb\x1b[0m", "ab"), ("a\x1b]8;;http://x\x07b", "a<U+001B>]8;;http://x<U+0007>b"), ("a\x9b1mb", "ab"), ("a\rb", "a<U+000D>b"), ("a\r\nb\tc", "a\nb\tc"),
+     ("a\u200bb", "a<U+200B>b"), ("привет", "привет"), ("a\x00\x08b", "a<U+0000><U+0008>b")],
 )  # fmt: skip
 def test_nothing_invisible_is_shown(text: str, plain: str) -> None:
     assert visible(text) == plain
