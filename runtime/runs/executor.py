@@ -85,13 +85,18 @@ class Executor:
     async def _execute(self, run_id: str) -> None:
         try:
             claimed = await take(self._engine.log, run_id, str(self.owner))
-            if claimed is None:
-                return
-            execution = self._active[run_id] = Execution(claimed, self._engine)
-            self._signals.on_cancel(run_id, execution.stop)
-            await execution.run()
+            if claimed is not None:
+                await self._drive(Execution(claimed, self._engine))
         except Exception as exc:  # noqa: BLE001 - the worker loop: the row is recovered when its lease expires
             log.warning("run_abandoned", run_id=run_id, **told(exc))
+
+    async def _drive(self, execution: Execution) -> None:
+        # Only who claimed the run may forget it: a run may be woken twice, and the second claim comes back empty.
+        run_id = execution.lease.run_id
+        self._active[run_id] = execution
+        self._signals.on_cancel(run_id, execution.stop)
+        try:
+            await execution.run()
         finally:
             self._active.pop(run_id, None)
             self._signals.forget(run_id)

@@ -249,6 +249,20 @@ async def test_shutdown_gives_runs_back(open_lab: Open, database_url: str, toy: 
         _visible_once(await again.events())
 
 
+async def test_a_run_woken_twice_is_still_kept_alive_and_stopped(open_lab: Open, database_url: str, toy: Toy) -> None:
+    """The second wake-up finds nothing to claim; it must not make the executor forget the first."""
+    toy.inside = crash = Crash()
+    async with open_lab(database_url, lease_s=0.8) as lab:
+        run = await lab.start("look")
+        await asyncio.wait_for(crash.here.wait(), 10)
+        lab.rt.executor._signals.ready(run.id)
+        await asyncio.sleep(1.2)  # longer than the lease
+        assert lab.rt.executor.active == {run.id}
+        await lab.rt.runs.cancel(ME, lab.thread_id, run.id)
+        done = await lab.wait(run)
+        assert (done.attempt, done.reason) == (1, "cancelled")
+
+
 def test_owner_names() -> None:
     here = Owner.here()
     assert Owner.parse(str(here)) == here
