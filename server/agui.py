@@ -43,7 +43,7 @@ class Record(Protocol):
 
 def _run_started(record: Record) -> Event:
     data = record.data
-    if data.get("attempt", 1) > 1:
+    if data.get("again"):
         return _custom("run_restarted", {"runId": record.run_id, "attempt": data["attempt"]})
     started = {
         "type": "RUN_STARTED",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, cast
 
-from sqlalchemy import Select, Table, bindparam, select
+from sqlalchemy import Select, String, Table, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..core.errors import NotFound
@@ -27,6 +27,19 @@ _TAKE: Final = (
     .values(last_seq=_THREADS.c.last_seq + bindparam("count"))
     .returning(_THREADS.c.last_seq, _THREADS.c.owner_id, _THREADS.c.tenant_id)
 )
+_MOVE: Final = (
+    _THREADS.update()
+    .where(_THREADS.c.id == bindparam("thread"))
+    .values(
+        last_seq=_THREADS.c.last_seq + bindparam("count"),
+        status=bindparam("moved_to"),
+        updated_at=bindparam("now"),
+        agent=func.coalesce(bindparam("held_by", type_=String), _THREADS.c.agent),
+        title=func.coalesce(_THREADS.c.title, bindparam("named", type_=String)),
+    )
+    .returning(_THREADS.c.last_seq, _THREADS.c.owner_id, _THREADS.c.tenant_id)
+)
+_LOCK: Final = select(_THREADS.c.id).where(_THREADS.c.id == bindparam("thread")).with_for_update(key_share=True)
 _EVENTS: Final = cast("Table", RunEventRow.__table__)
 _APPEND: Final = _EVENTS.insert()
 _BUFFERED = 10_000
@@ -39,6 +52,15 @@ class NewEvent:
 
     type: str
     data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What becomes of the thread with the events: its status, who holds it, and its title if it has none yet."""
+
+    status: str
+    agent: str | None = None
+    title: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +117,22 @@ class LogTransaction:
     async def lock(self, thread_id: str) -> None:
         """Keep everybody else from changing the thread until this transaction ends."""
         if self.locks_rows:
-            await self.session.execute(
-                select(ThreadRow.id).where(ThreadRow.id == thread_id).with_for_update(key_share=True)
-            )
+            await self.session.execute(_LOCK, {"thread": thread_id})
 
     async def log(
-        self, thread_id: str, events: Iterable[NewEvent], *, run_id: str | None = None, attempt: int = 0
+        self,
+        thread_id: str,
+        events: Iterable[NewEvent],
+        *,
+        run_id: str | None = None,
+        attempt: int = 0,
+        move: Move | None = None,
     ) -> list[LoggedEvent]:
-        """Append to a thread's log; `NotFound` when the thread is gone."""
+        """Append to a thread's log, and move the thread on with it; `NotFound` when the thread is gone."""
         new = list(events)
         if not new:
             return []
-        taken = await self.session.execute(_TAKE, {"thread": thread_id, "count": len(new)})
-        row = taken.one_or_none()
+        row = (await self.session.execute(*_taking(thread_id, len(new), move))).one_or_none()
         if row is None:
             raise NotFound("There is no such thread")
         first, at = row.last_seq - len(new) + 1, utc_now()
@@ -118,6 +143,14 @@ class LogTransaction:
         await self.session.execute(_APPEND, [_columns(e, row.owner_id, row.tenant_id) for e in logged])
         self.written += logged
         return logged
+
+
+def _taking(thread_id: str, count: int, move: Move | None) -> tuple[Any, dict[str, Any]]:
+    taken: dict[str, Any] = {"thread": thread_id, "count": count}
+    if move is None:
+        return _TAKE, taken
+    moved = {"moved_to": move.status, "now": utc_now(), "held_by": move.agent, "named": move.title}
+    return _MOVE, taken | moved
 
 
 def _columns(event: LoggedEvent, owner_id: str, tenant_id: str) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""Taking a pending run: one transaction that makes it running, says so in the log, and reads all that it needs."""
+"""Taking a pending run: one transaction that makes it running and reads all that it needs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 from ...core.types import Principal
@@ -13,6 +13,15 @@ from ...store.lease import Lease
 from ...store.models import RunRow, ThreadRow, TurnRow, WorkspaceRow
 from ..scope import owner_of
 from .repository import claim
+
+_PLACE = (
+    select(TurnRow, WorkspaceRow.id, WorkspaceRow.path)
+    .join(ThreadRow, ThreadRow.id == TurnRow.thread_id)
+    .join(WorkspaceRow, WorkspaceRow.id == ThreadRow.workspace_id)
+    .where(TurnRow.id == bindparam("turn"))
+)
+_THREAD_OF_RUN = select(RunRow.thread_id).where(RunRow.id == bindparam("run")).scalar_subquery()
+_LOCK = select(ThreadRow.id).where(ThreadRow.id == _THREAD_OF_RUN).with_for_update(key_share=True)
 
 
 @dataclass(frozen=True)
@@ -39,14 +48,7 @@ async def take(log: EventLog, run_id: str, owner: str) -> Claimed | None:
             row = await claim(writing.session, run_id, owner)
             if row is None:
                 return None
-            query = (
-                select(TurnRow, WorkspaceRow.id, WorkspaceRow.path)
-                .join(ThreadRow, ThreadRow.id == TurnRow.thread_id)
-                .join(WorkspaceRow, WorkspaceRow.id == ThreadRow.workspace_id)
-                .where(TurnRow.id == row.turn_id)
-            )
-            turn, workspace_id, path = (await writing.session.execute(query)).one()
-            await writing.log(row.thread_id, [_started(row)], run_id=row.id, attempt=row.attempt)
+            turn, workspace_id, path = (await writing.session.execute(_PLACE, {"turn": row.turn_id})).one()
             return Claimed(row, turn, workspace_id, path, Lease(row.id, row.attempt, owner))
     except IntegrityError:
         return None  # another run of the thread was faster
@@ -54,14 +56,12 @@ async def take(log: EventLog, run_id: str, owner: str) -> Claimed | None:
 
 async def _lock_thread(writing: LogTransaction, run_id: str) -> None:
     if writing.locks_rows:
-        of_run = select(RunRow.thread_id).where(RunRow.id == run_id).scalar_subquery()
-        await writing.session.execute(
-            select(ThreadRow.id).where(ThreadRow.id == of_run).with_for_update(key_share=True)
-        )
+        await writing.session.execute(_LOCK, {"run": run_id})
 
 
-def _started(row: RunRow) -> NewEvent:
-    data = {"run_id": row.id, "turn_id": row.turn_id, "attempt": row.attempt}
+def started(row: RunRow, *, again: bool) -> NewEvent:
+    """Say that a run begins; `again` when an earlier delivery said so already."""
+    data = {"run_id": row.id, "turn_id": row.turn_id, "attempt": row.attempt, "again": again}
     if row.resumes_run_id is not None:
         data["resumes_run_id"] = row.resumes_run_id
     return NewEvent("run.started", data)

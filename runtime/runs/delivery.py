@@ -14,6 +14,7 @@ from ...store.eventlog import EventLog, NewEvent
 from ...store.journal import finished_calls
 from ...store.models import RunRow
 from ..threads.service import state_messages
+from .claiming import started
 from .fold import fold
 from .redelivery import reconcile, turn_events, turn_messages
 from .stream import Translator
@@ -52,12 +53,16 @@ async def prepare(row: RunRow, route: Route) -> Delivery:
 
 async def _again(row: RunRow, route: Route) -> Delivery:
     state = await route.graph.aget_state({"configurable": {"thread_id": row.thread_id}}, subgraphs=True)
+    told = await route.log.read(row.thread_id)
+    begun = any(event.type == "run.started" and event.run_id == row.id for event in told)
     done = reconcile(
         turn_messages(state_messages(state), route.message_id),
-        turn_events(await route.log.read(row.thread_id), route.message_id),
+        turn_events(told, route.message_id),
         await finished_calls(route.log.database, row.thread_id),
     )
-    delivery = Delivery(None, Translator(messages=done.messages, results=done.results), done.events)
+    delivery = Delivery(
+        None, Translator(messages=done.messages, results=done.results), [started(row, again=begun), *done.events]
+    )
     if row.input is None:
         # The same keyed answer: consumed already, it is ignored; lost in the gate, it is given again.
         delivery.input = Command(resume=row.resume)

@@ -19,6 +19,7 @@ from ...store.models import RunRow
 from ..approvals.schemas import Approval
 from ..failures import told
 from .claiming import Claimed
+from .claiming import started as started_event
 from .delivery import Route, prepare
 from .engine import Engine
 from .fold import fold
@@ -90,6 +91,8 @@ class Execution:
     async def run(self) -> None:
         """Execute; never raises for what the graph does. A lost lease ends it silently."""
         started = time.monotonic()
+        if self.lease.attempt == 1:
+            self._recorder.add([started_event(self.claimed.run, again=False)])
         await self._publish(RunStarted(attempt=self.lease.attempt, **self._about()))
         try:
             outcome = await self._outcome()
@@ -185,8 +188,6 @@ class Execution:
         self._recorder.add(events)
         await self._recorder.settle()
         async with self._engine.log.transaction() as writing:
-            await writing.lock(self.claimed.run.thread_id)
-            await self.lease.hold(writing.session)
             expiry = self._engine.settings.approvals.expiry
             approvals = await settle(writing, self.claimed.run, outcome, expiry=expiry, said=self._recorder.rest())
         if not outcome.waits:

@@ -9,13 +9,15 @@ from typing import Any, Final, cast
 
 from langgraph.errors import GraphRecursionError
 from langgraph.types import Interrupt
-from sqlalchemy import Table, select
+from sqlalchemy import String, Table, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...core.errors import CodeLabError
 from ...core.types import ApprovalStatus, RunStatus, ThreadStatus, utc_now
-from ...store.eventlog import LogTransaction, NewEvent
-from ...store.models import ApprovalRow, Base, RunRow, ThreadRow, TurnRow
+from ...store.eventlog import LogTransaction, Move, NewEvent
+from ...store.lease import LostLease
+from ...store.models import ApprovalRow, RunRow, TurnRow
+from ...store.rows import insert_rows
 from ..approvals.requests import rows_for
 from ..approvals.schemas import Approval
 from ..scope import owned_by, owner_of
@@ -63,9 +65,26 @@ def describe(exc: BaseException) -> dict[str, str]:
 async def settle(
     writing: LogTransaction, row: RunRow, outcome: Outcome, *, expiry: timedelta, said: Sequence[NewEvent] = ()
 ) -> list[Approval]:
-    """Write the end of a run, after what was left to say, in the caller's transaction; the approvals it asks for."""
-    approvals = await _ask(writing.session, row, outcome, expiry)
-    await _rows(writing.session, row, outcome)
+    """Write the end of a run, after what was left to say, in the caller's transaction; the approvals it asks for.
+
+    The update of the run's own row proves the lease: the row must still name this attempt of this owner.
+
+    Raises:
+        LostLease: It does not.
+    """
+    wanted = rows_for(outcome.interrupts, run=row, owner=owned_by(owner_of(row)), expiry=expiry)
+    asked_again = await _asked_again(writing, row, wanted)
+    approvals = [Approval.model_validate(each) for each in asked_again or wanted]
+    events = [*said, *_last_words(outcome, approvals)]
+    move = Move(outcome.thread_status, outcome.agent)
+    await writing.log(row.thread_id, events, run_id=row.id, attempt=row.attempt, move=move)
+    await _end(writing.session, row, outcome)
+    if wanted and not asked_again:
+        await insert_rows(writing.session, *wanted)
+    return approvals
+
+
+def _last_words(outcome: Outcome, approvals: Sequence[Approval]) -> list[NewEvent]:
     asked = [approval.model_dump(mode="json") for approval in approvals]
     ended: dict[str, Any] = {"status": outcome.status.value}
     if outcome.reason is not None:
@@ -77,47 +96,72 @@ async def settle(
     if outcome.usage:
         ended["usage"] = outcome.usage
     events = [NewEvent("approval.requested", {"approval": approval}) for approval in asked]
-    await writing.log(
-        row.thread_id, [*said, *events, NewEvent("run.finished", ended)], run_id=row.id, attempt=row.attempt
+    return [*events, NewEvent("run.finished", ended)]
+
+
+_RUNS: Final = cast("Table", RunRow.__table__)
+_TURNS: Final = cast("Table", TurnRow.__table__)
+_END_RUN: Final = (
+    _RUNS.update()
+    .where(_RUNS.c.id == bindparam("run"), _RUNS.c.attempt == bindparam("held_attempt"))
+    .where(_RUNS.c.owner == bindparam("held_owner"), _RUNS.c.status == RunStatus.RUNNING.value)
+    .values({name: bindparam(f"new_{name}") for name in ("status", "reason", "error", "usage", "ended_at")})
+    .returning(_RUNS.c.id)
+)
+_END_TURN: Final = (
+    _TURNS.update()
+    .where(_TURNS.c.id == bindparam("turn"))
+    .values(
+        status=bindparam("new_status"),
+        ended_at=bindparam("new_ended_at"),
+        agent=func.coalesce(bindparam("new_agent", type_=String), _TURNS.c.agent),
+        policy=func.coalesce(bindparam("new_policy", type_=_TURNS.c.policy.type), _TURNS.c.policy),
     )
-    return approvals
+)
 
 
-async def _rows(session: AsyncSession, row: RunRow, outcome: Outcome) -> None:
+async def _end(session: AsyncSession, row: RunRow, outcome: Outcome) -> None:
     now = utc_now()
-    run = {"status": outcome.status, "reason": outcome.reason, "error": outcome.error, "usage": outcome.usage or None}
-    runs, turns, threads = (_table(kind) for kind in (RunRow, TurnRow, ThreadRow))
-    await session.execute(runs.update().where(runs.c.id == row.id).values(ended_at=now, **run))
-    turn: dict[str, Any] = {"status": outcome.status, "ended_at": None if outcome.waits else now}
-    thread: dict[str, Any] = {"status": outcome.thread_status, "updated_at": now}
-    if outcome.agent is not None:
-        turn["agent"] = thread["agent"] = outcome.agent
-    if outcome.policy is not None:
-        turn["policy"] = outcome.policy
-    await session.execute(turns.update().where(turns.c.id == row.turn_id).values(**turn))
-    await session.execute(threads.update().where(threads.c.id == row.thread_id).values(**thread))
+    token = {"run": row.id, "held_attempt": row.attempt, "held_owner": row.owner}
+    ended = {
+        "new_status": outcome.status.value,
+        "new_reason": outcome.reason,
+        "new_error": outcome.error,
+        "new_usage": outcome.usage or None,
+        "new_ended_at": now,
+    }
+    if (await session.execute(_END_RUN, token | ended)).scalar_one_or_none() is None:
+        raise LostLease("This run was taken over by another worker")
+    turn = {
+        "turn": row.turn_id,
+        "new_status": outcome.status.value,
+        "new_ended_at": None if outcome.waits else now,
+        "new_agent": outcome.agent,
+        "new_policy": outcome.policy,
+    }
+    await session.execute(_END_TURN, turn)
 
 
-def _table(kind: type[Base]) -> Table:
-    return cast("Table", kind.__table__)
-
-
-async def _ask(session: AsyncSession, row: RunRow, outcome: Outcome, expiry: timedelta) -> list[Approval]:
-    """Add what is asked. A key that stands already was asked again (its answer was lost): it waits once more."""
-    if not outcome.interrupts:
+async def _asked_again(writing: LogTransaction, row: RunRow, wanted: Sequence[ApprovalRow]) -> list[ApprovalRow]:
+    """The rows that stand already: a question whose answer was lost waits once more. New ones have none."""
+    if not wanted or (row.attempt == 1 and row.resume is None):
+        return []  # a new turn's first delivery cannot have asked before
+    await writing.lock(row.thread_id)
+    known = {
+        (old.interrupt_id, old.tool_call_id): old for old in await _standing(writing.session, row.thread_id, wanted)
+    }
+    if not known:
         return []
-    wanted = rows_for(outcome.interrupts, run=row, owner=owned_by(owner_of(row)), expiry=expiry)
-    known = {(old.interrupt_id, old.tool_call_id): old for old in await _standing(session, row.thread_id, wanted)}
     asked = []
     for new in wanted:
         old = known.get((new.interrupt_id, new.tool_call_id))
         if old is None:
-            session.add(new)
+            writing.session.add(new)
         else:
             _reopen(old, new)
         asked.append(new if old is None else old)
-    await session.flush()
-    return [Approval.model_validate(each) for each in asked]
+    await writing.session.flush()
+    return asked
 
 
 async def _standing(session: AsyncSession, thread_id: str, wanted: Sequence[ApprovalRow]) -> Sequence[ApprovalRow]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import ColumnElement, Table, and_, bindparam, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -18,10 +18,42 @@ from ..scope import mine, owned_by
 ACTIVE = (RunStatus.PENDING, RunStatus.RUNNING)
 
 
+_RUNS = cast("Table", RunRow.__table__)
+_TURNS = cast("Table", TurnRow.__table__)
+_RUN = select(RunRow).where(
+    RunRow.id == bindparam("id"),
+    RunRow.thread_id == bindparam("thread"),
+    RunRow.owner_id == bindparam("owner"),
+    RunRow.tenant_id == bindparam("tenant"),
+)
+_ACTIVE = select(RunRow.id).where(RunRow.thread_id == bindparam("thread"), RunRow.status.in_(ACTIVE)).limit(1)
+_NEWEST_TURN = (
+    select(TurnRow.status)
+    .where(TurnRow.thread_id == bindparam("thread"))
+    .order_by(TurnRow.created_at.desc(), TurnRow.id.desc())
+    .limit(1)
+)
+_OTHER = aliased(RunRow)
+_CLAIM = (
+    update(RunRow)
+    .where(RunRow.id == bindparam("run"), RunRow.status == RunStatus.PENDING)
+    .where(~exists().where(_OTHER.thread_id == RunRow.thread_id, _OTHER.status == RunStatus.RUNNING))
+    .values(
+        status=RunStatus.RUNNING,
+        owner=bindparam("by"),
+        heartbeat_at=bindparam("now"),
+        started_at=bindparam("now"),
+        attempt=RunRow.attempt + 1,
+    )
+    .returning(RunRow)
+    .execution_options(synchronize_session=False)
+)
+
+
 async def get_run(session: AsyncSession, principal: Principal, thread_id: str, run_id: str) -> RunRow:
     """Fetch one of a thread; `NotFound` when there is none of this principal's."""
-    query = select(RunRow).where(RunRow.id == run_id, RunRow.thread_id == thread_id, mine(RunRow, principal))
-    row = (await session.scalars(query)).one_or_none()
+    asked = {"id": run_id, "thread": thread_id, "owner": principal.user_id, "tenant": principal.tenant_id}
+    row = (await session.scalars(_RUN, asked)).one_or_none()
     if row is None:
         raise NotFound("There is no such run in this thread")
     return row
@@ -35,8 +67,7 @@ async def runs_of(session: AsyncSession, principal: Principal, thread_id: str, l
 
 async def active_run(session: AsyncSession, thread_id: str) -> str | None:
     """Name the thread's pending or running run."""
-    query = select(RunRow.id).where(RunRow.thread_id == thread_id, RunRow.status.in_(ACTIVE))
-    return (await session.scalars(query.limit(1))).first()
+    return (await session.scalars(_ACTIVE, {"thread": thread_id})).first()
 
 
 def new_run(principal: Principal, *, thread_id: str, turn_id: str, settings: dict[str, Any], **more: Any) -> RunRow:
@@ -60,17 +91,8 @@ async def claim(session: AsyncSession, run_id: str, owner: str) -> RunRow | None
 
     A racer that loses on the partial unique index gets the database's `IntegrityError`.
     """
-    other = aliased(RunRow)
-    busy = exists().where(other.thread_id == RunRow.thread_id, other.status == RunStatus.RUNNING)
-    now = utc_now()
-    taken = (
-        update(RunRow)
-        .where(RunRow.id == run_id, RunRow.status == RunStatus.PENDING, ~busy)
-        .values(status=RunStatus.RUNNING, owner=owner, heartbeat_at=now, started_at=now, attempt=RunRow.attempt + 1)
-        .returning(RunRow)
-        .execution_options(synchronize_session=False)
-    )
-    return (await session.scalars(taken)).one_or_none()
+    taken = await session.scalars(_CLAIM, {"run": run_id, "by": owner, "now": utc_now()})
+    return taken.one_or_none()
 
 
 async def pending_before(session: AsyncSession, before: datetime, limit: int) -> Sequence[str]:
@@ -84,12 +106,27 @@ async def running_rows(session: AsyncSession) -> Sequence[RunRow]:
     return (await session.scalars(select(RunRow).where(RunRow.status == RunStatus.RUNNING))).all()
 
 
+def _as_seen(row: RunRow) -> ColumnElement[bool]:
+    """The row has the owner, attempt and heartbeat it had when it was read."""
+    return and_(
+        RunRow.id == row.id,
+        RunRow.status == RunStatus.RUNNING,
+        RunRow.owner == row.owner,
+        RunRow.attempt == row.attempt,
+        RunRow.heartbeat_at == row.heartbeat_at,
+    )
+
+
+async def unmoved(session: AsyncSession, row: RunRow) -> bool:
+    """Tell whether nobody touched a running row since it was read."""
+    return (await session.scalars(select(RunRow.id).where(_as_seen(row)))).one_or_none() is not None
+
+
 async def requeue(session: AsyncSession, row: RunRow) -> bool:
     """Put a run whose owner is gone back to pending, unless it moved meanwhile; the next claim counts the attempt."""
     back = (
         update(RunRow)
-        .where(RunRow.id == row.id, RunRow.status == RunStatus.RUNNING)
-        .where(RunRow.owner == row.owner, RunRow.attempt == row.attempt, RunRow.heartbeat_at == row.heartbeat_at)
+        .where(_as_seen(row))
         .values(status=RunStatus.PENDING, owner=None, heartbeat_at=None)
         .returning(RunRow.id)
         .execution_options(synchronize_session=False)
@@ -104,6 +141,5 @@ async def get_turn(session: AsyncSession, turn_id: str) -> TurnRow:
 
 async def unfinished_turn(session: AsyncSession, thread_id: str) -> bool:
     """Tell whether the thread's newest turn may have left messages that the root's state does not hold."""
-    query = select(TurnRow.status).where(TurnRow.thread_id == thread_id)
-    newest = (await session.scalars(query.order_by(TurnRow.created_at.desc(), TurnRow.id.desc()).limit(1))).first()
+    newest = (await session.scalars(_NEWEST_TURN, {"thread": thread_id})).first()
     return newest is not None and newest != RunStatus.SUCCESS

@@ -13,8 +13,9 @@ from ...core.context import RunSettings
 from ...core.errors import Conflict, InvalidInput
 from ...core.settings import AgentsSettings
 from ...core.types import ApprovalMode, Principal, RunStatus, ThreadStatus, new_id, utc_now
-from ...store.eventlog import EventLog, LogTransaction, NewEvent
+from ...store.eventlog import EventLog, LogTransaction, Move, NewEvent
 from ...store.models import RunRow, ThreadRow, TurnRow
+from ...store.rows import insert_rows
 from ...store.texts import clean_text
 from ..approvals.repository import cancel_pending
 from ..scope import owned_by, owner_of
@@ -65,8 +66,9 @@ class RunService:
                 await cancel_pending(writing, thread_id, by=principal.user_id)
             fold = await unfinished_turn(writing.session, thread_id)
             run = await self._store(writing.session, thread, text=text, settings=capped, fold=fold)
-            said = {"message_id": (run.input or {})["message_id"], "text": text}
-            await writing.log(thread_id, [NewEvent("message.user", said)], run_id=run.id)
+            said = NewEvent("message.user", {"message_id": (run.input or {})["message_id"], "text": text})
+            busy = Move(ThreadStatus.BUSY, title=text.strip().splitlines()[0][:_TITLE])
+            await writing.log(thread_id, [said], run_id=run.id, move=busy)
         self._signals.ready(run.id)
         return Run.model_validate(run)
 
@@ -152,12 +154,8 @@ class RunService:
             settings=asdict(settings),
             input={"text": text, "message_id": message_id, "fold": fold},
         )
-        thread.status, thread.updated_at = ThreadStatus.BUSY, now
-        thread.title = thread.title or text.strip().splitlines()[0][:_TITLE]
-        session.add(turn)
-        await session.flush()  # no relationship tells the session which row comes first
-        session.add(run)
-        await session.flush()
+        await insert_rows(session, turn)
+        await insert_rows(session, run)
         return run
 
     async def _drop(self, writing: LogTransaction, thread: ThreadRow, row: RunRow) -> None:

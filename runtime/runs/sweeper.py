@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from ...core.types import RunStatus, utc_now
+from ...store.eventlog import LogTransaction
 from ...store.models import RunRow
 from ..approvals.service import ApprovalService
 from ..failures import told
@@ -16,7 +17,7 @@ from .engine import Engine
 from .executor import Executor
 from .outcome import Outcome, settle
 from .owner import Owner
-from .repository import pending_before, requeue, running_rows
+from .repository import pending_before, requeue, running_rows, unmoved
 from .signals import Signals
 
 log = structlog.get_logger(__name__)
@@ -85,15 +86,19 @@ class Sweeper:
             return True
         return (utc_now() - row.heartbeat_at).total_seconds() > self._engine.settings.runs.lease_s
 
+    async def _give_up(self, writing: LogTransaction, row: RunRow) -> None:
+        if await unmoved(writing.session, row):
+            message = f"The run was delivered {row.attempt} times and never came to rest"
+            outcome = Outcome(RunStatus.ERROR, error={"code": "too_many_attempts", "message": message})
+            await settle(writing, row, outcome, expiry=self._engine.settings.approvals.expiry)
+
     async def _take_back(self, row: RunRow) -> None:
         async with self._engine.log.transaction() as writing:
             await writing.lock(row.thread_id)
-            if not await requeue(writing.session, row):
-                return
             if row.attempt >= self._engine.settings.runs.max_attempts:
-                message = f"The run was delivered {row.attempt} times and never came to rest"
-                outcome = Outcome(RunStatus.ERROR, error={"code": "too_many_attempts", "message": message})
-                await settle(writing, row, outcome, expiry=self._engine.settings.approvals.expiry)
+                await self._give_up(writing, row)
+                return
+            if not await requeue(writing.session, row):
                 return
         log.info("run_recovered", run_id=row.id, attempt=row.attempt, owner=row.owner)
         self._signals.ready(row.id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...core.errors import NotFound
@@ -13,14 +13,21 @@ from ...store.models import ThreadRow
 from ..paging import decode_cursor
 from ..scope import mine
 
+_MINE = select(ThreadRow).where(
+    ThreadRow.id == bindparam("id"),
+    ThreadRow.owner_id == bindparam("owner"),
+    ThreadRow.tenant_id == bindparam("tenant"),
+)
+_MINE_LOCKED = _MINE.with_for_update(key_share=True)
+
 
 async def get_thread(session: AsyncSession, principal: Principal, thread_id: str, *, lock: bool = False) -> ThreadRow:
     """Fetch one; `NotFound` when there is none of this principal's.
 
     With `lock` nobody else changes what belongs to the thread until the transaction ends.
     """
-    query = select(ThreadRow).where(ThreadRow.id == thread_id, mine(ThreadRow, principal))
-    row = (await session.scalars(query.with_for_update(key_share=True) if lock else query)).one_or_none()
+    asked = {"id": thread_id, "owner": principal.user_id, "tenant": principal.tenant_id}
+    row = (await session.scalars(_MINE_LOCKED if lock else _MINE, asked)).one_or_none()
     if row is None:
         raise NotFound("There is no such thread")
     return row

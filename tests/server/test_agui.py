@@ -34,7 +34,7 @@ APPROVAL = {
 RECORDS = [
     Record("run.started", {"run_id": "r1", "turn_id": "u1", "attempt": 1}),
     Record("run.started", {"run_id": "r1", "turn_id": "u1", "attempt": 1, "resumes_run_id": "r0"}),
-    Record("run.started", {"run_id": "r1", "turn_id": "u1", "attempt": 2}),
+    Record("run.started", {"run_id": "r1", "turn_id": "u1", "attempt": 2, "again": True}),
     Record("run.finished", {"status": "success"}),
     Record("run.finished", {"status": "interrupted", "reason": "approval", "interrupts": [APPROVAL]}),
     Record("run.finished", {"status": "interrupted", "reason": "cancelled"}),

@@ -1,0 +1,25 @@
+"""Writing one row without the session's unit of work: the hot paths' way, a tenth of the cost of `add` and `flush`."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, cast
+
+from sqlalchemy import Insert, Table, inspect
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from .models import Base
+
+
+@cache
+def _insert(kind: type[Base]) -> tuple[Insert, tuple[tuple[str, str], ...]]:
+    """The statement of a table, and its columns with the attributes that hold their values."""
+    names = tuple((attribute.columns[0].name, attribute.key) for attribute in inspect(kind).column_attrs)
+    return cast("Table", kind.__table__).insert(), names
+
+
+async def insert_rows(session: AsyncSession, *rows: Base) -> None:
+    """Insert rows of one kind, in order. They stay plain objects: what is changed on them later is not saved."""
+    statement, names = _insert(type(rows[0]))
+    values: list[dict[str, Any]] = [{column: getattr(row, key) for column, key in names} for row in rows]
+    await session.execute(statement, values if len(values) > 1 else values[0])
