@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
@@ -32,6 +32,8 @@ def decode_cursor(cursor: str) -> tuple[datetime, str]:
     """Read a cursor back; `InvalidInput` when it is not one of ours."""
     try:
         at, _, item_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
-        return datetime.fromisoformat(at), item_id
-    except (ValueError, binascii.Error) as exc:
+        if "\0" in item_id:
+            raise ValueError("a NUL")
+        return datetime.fromisoformat(at).astimezone(UTC), item_id
+    except (ValueError, OverflowError, binascii.Error) as exc:
         raise InvalidInput("The cursor is not one that this service gave out") from exc

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
-from sqlalchemy import ColumnElement, and_, insert, select, update
+from sqlalchemy import Executable, Table, Update, and_, bindparam, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..core.types import Principal, utc_now
 from .engine import Database
@@ -14,6 +17,30 @@ from .models import ToolExecutionRow
 
 STARTED: Final = "started"
 DONE: Final = "finished"
+
+
+_CALLS: Final = cast("Table", ToolExecutionRow.__table__)
+_IS: Final = and_(
+    _CALLS.c.thread_id == bindparam("in_thread"),
+    _CALLS.c.message_id == bindparam("in_message"),
+    _CALLS.c.tool_call_id == bindparam("call"),
+    _CALLS.c.owner_id == bindparam("of_owner"),
+    _CALLS.c.tenant_id == bindparam("of_tenant"),
+)
+_FIND: Final = select(ToolExecutionRow).where(_IS)
+_NOTE: Final = _CALLS.update().where(_IS).values(pgid=bindparam("new_pgid"))
+_FINISH: Final = (
+    _CALLS.update().where(_IS).values(state=DONE, result=bindparam("new_result"), finished_at=bindparam("now"))
+)
+_START: Final[dict[str, Executable]] = {
+    name: dialect.insert(_CALLS).on_conflict_do_nothing().returning(_CALLS.c.tool_call_id)
+    for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
+}
+Also = Callable[[AsyncSession], Awaitable[None]]
+
+
+def _start(session: AsyncSession) -> Executable:
+    return _START[session.get_bind().dialect.name]
 
 
 class CallKey(Protocol):
@@ -60,41 +87,45 @@ class SqlJournal:
         self._principal = principal
         self._lease = lease
 
-    async def begin(self, key: CallKey, *, tool: str, before: dict[str, Any] | None = None) -> Execution:
-        """Record a start, or tell what an earlier attempt recorded."""
+    async def begin(
+        self, key: CallKey, *, tool: str, before: dict[str, Any] | None = None, also: Also | None = None
+    ) -> Execution:
+        """Record a start, or tell what an earlier attempt recorded; `also` writes in the same transaction."""
         async with self._database.transaction() as session:
             await self._lease.hold(session)
-            row = (await session.scalars(select(ToolExecutionRow).where(self._is(key)))).one_or_none()
-            if row is None:
-                await session.execute(insert(ToolExecutionRow).values(**self._start(key, tool, before)))
+            if also is not None:
+                await also(session)
+            started = await session.execute(_start(session), self._values(key, tool, before))
+            if started.scalar_one_or_none() is not None:
                 return Execution(fresh=True)
+            row = (await session.scalars(_FIND, self._name(key))).one()
             return Execution(
                 fresh=False, finished=row.state == DONE, pgid=row.pgid, before=row.before, result=row.result
             )
 
     async def note_process(self, key: CallKey, pgid: int) -> None:
         """Record the process group of the command that was just started."""
-        await self._change(key, pgid=pgid)
+        await self._change(_NOTE, key, {"new_pgid": pgid})
 
     async def finish(self, key: CallKey, result: dict[str, Any]) -> None:
         """Record the result; from now on `begin` returns it."""
-        await self._change(key, state=DONE, result=result, finished_at=utc_now())
+        await self._change(_FINISH, key, {"new_result": result, "now": utc_now()})
 
-    async def _change(self, key: CallKey, **values: Any) -> None:
+    async def _change(self, statement: Update, key: CallKey, values: dict[str, Any]) -> None:
         async with self._database.transaction() as session:
             await self._lease.hold(session)
-            await session.execute(update(ToolExecutionRow).where(self._is(key)).values(**values))
+            await session.execute(statement, self._name(key) | values)
 
-    def _is(self, key: CallKey) -> ColumnElement[bool]:
-        return and_(
-            ToolExecutionRow.thread_id == key.thread_id,
-            ToolExecutionRow.message_id == key.message_id,
-            ToolExecutionRow.tool_call_id == key.tool_call_id,
-            ToolExecutionRow.owner_id == self._principal.user_id,
-            ToolExecutionRow.tenant_id == self._principal.tenant_id,
-        )
+    def _name(self, key: CallKey) -> dict[str, Any]:
+        return {
+            "in_thread": key.thread_id,
+            "in_message": key.message_id,
+            "call": key.tool_call_id,
+            "of_owner": self._principal.user_id,
+            "of_tenant": self._principal.tenant_id,
+        }
 
-    def _start(self, key: CallKey, tool: str, before: dict[str, Any] | None) -> dict[str, Any]:
+    def _values(self, key: CallKey, tool: str, before: dict[str, Any] | None) -> dict[str, Any]:
         return {
             "thread_id": key.thread_id,
             "message_id": key.message_id,

@@ -1,11 +1,12 @@
-"""Text that both databases accept: PostgreSQL refuses NUL and lone surrogates, in text and in JSONB."""
+"""Text that both databases and every reader of JSON accept: no NUL, no lone surrogate, no number that is none."""
 
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
-_SUSPECT = ("\\u0000", "\\ud")
+_SUSPECT = ("\\u0000", "\\ud", "NaN", "Infinity")
 
 
 def clean_text(value: str) -> str:
@@ -21,12 +22,25 @@ def _clean(value: Any) -> Any:
         return {clean_text(str(key)): _clean(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_clean(item) for item in value]
-    return value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def dump_json(value: Any) -> str:
-    """Serialise JSON for storage; the slow way only where something suspect stands in it."""
-    text = json.dumps(value, separators=(",", ":"), default=str)
-    if any(mark in text for mark in _SUSPECT):
-        return json.dumps(_clean(json.loads(text)), separators=(",", ":"))
+def dump_json(value: Any, *, escaped: bool = True) -> str:
+    """Serialise JSON; the slow way only where something suspect stands in it.
+
+    Args:
+        value: What to serialise; what JSON does not know becomes its text.
+        escaped: Write letters beyond ASCII as escapes.
+    """
+    text = json.dumps(value, separators=(",", ":"), default=str, ensure_ascii=escaped)
+    if any(mark in text for mark in _SUSPECT) or not (escaped or _encodes(text)):
+        return json.dumps(_clean(json.loads(text)), separators=(",", ":"), ensure_ascii=escaped)
     return text
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -5,20 +5,53 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from ...core.errors import NotFound
 from ...core.types import ApprovalStatus, Principal, RunStatus, utc_now
 from ...store.eventlog import LogTransaction, NewEvent
-from ...store.models import ApprovalRow, TurnRow
+from ...store.models import ApprovalRow, ThreadRow, TurnRow
 from ..scope import mine
+
+_MINE = select(ApprovalRow).where(
+    ApprovalRow.id == bindparam("id"),
+    ApprovalRow.owner_id == bindparam("owner"),
+    ApprovalRow.tenant_id == bindparam("tenant"),
+)
+_ASKED = aliased(ApprovalRow)
+_RUN_OF = select(_ASKED.run_id).where(
+    _ASKED.id == bindparam("id"), _ASKED.owner_id == bindparam("owner"), _ASKED.tenant_id == bindparam("tenant")
+)
+_SIBLINGS = (
+    select(ApprovalRow)
+    .where(ApprovalRow.run_id == _RUN_OF.scalar_subquery())
+    .order_by(ApprovalRow.interrupt_id, ApprovalRow.position)
+)
+_THREAD_OF = select(_ASKED.thread_id).where(_ASKED.id == bindparam("id")).scalar_subquery()
+_LOCK = select(ThreadRow.id).where(ThreadRow.id == _THREAD_OF).with_for_update(key_share=True)
+
+
+async def asked_together(writing: LogTransaction, principal: Principal, approval_id: str) -> Sequence[ApprovalRow]:
+    """Fetch everything that an approval's run asked, in the order it asked, with the thread locked.
+
+    Raises:
+        NotFound: There is no such approval of this principal's.
+    """
+    if writing.locks_rows:
+        await writing.session.execute(_LOCK, {"id": approval_id})
+    asked = {"id": approval_id, "owner": principal.user_id, "tenant": principal.tenant_id}
+    rows = (await writing.session.scalars(_SIBLINGS, asked)).all()
+    if not rows:
+        raise NotFound("There is no such approval")
+    return rows
 
 
 async def get_approval(session: AsyncSession, principal: Principal, approval_id: str) -> ApprovalRow:
     """Fetch one; `NotFound` when there is none of this principal's."""
-    query = select(ApprovalRow).where(ApprovalRow.id == approval_id, mine(ApprovalRow, principal))
-    row = (await session.scalars(query)).one_or_none()
+    asked = {"id": approval_id, "owner": principal.user_id, "tenant": principal.tenant_id}
+    row = (await session.scalars(_MINE, asked)).one_or_none()
     if row is None:
         raise NotFound("There is no such approval")
     return row
@@ -40,12 +73,6 @@ async def approvals_of(
         query = query.where(ApprovalRow.thread_id == thread_id)
     ordered = query.order_by(ApprovalRow.created_at, ApprovalRow.position, ApprovalRow.id)
     return (await session.scalars(ordered.limit(limit))).all()
-
-
-async def approvals_of_run(session: AsyncSession, run_id: str) -> Sequence[ApprovalRow]:
-    """Fetch everything that one run asked, in the order it asked."""
-    query = select(ApprovalRow).where(ApprovalRow.run_id == run_id)
-    return (await session.scalars(query.order_by(ApprovalRow.interrupt_id, ApprovalRow.position))).all()
 
 
 async def expired_approvals(session: AsyncSession, now: datetime, limit: int) -> Sequence[ApprovalRow]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from ...core.errors import Conflict, InvalidInput, NotFound
 from ...core.events import ApprovalDecided, EventBus
 from ...core.types import ApprovalStatus, DecisionKind, Principal, ThreadStatus, utc_now
-from ...store.eventlog import EventLog, LogTransaction
-from ...store.models import ApprovalRow, RunRow, ThreadRow
+from ...store.eventlog import EventLog, LogTransaction, Move
+from ...store.models import ApprovalRow, RunRow
+from ...store.rows import insert_rows
 from ...store.texts import clean_text
 from ..runs.repository import get_run, new_run
 from ..runs.signals import Signals
 from ..scope import owner_of
-from ..threads.repository import get_thread
-from .repository import approvals_of, approvals_of_run, decided_event, expired_approvals, get_approval
+from .repository import approvals_of, asked_together, decided_event, expired_approvals, get_approval
 from .requests import EXPIRED_TEXT, resume_for
 from .schemas import Approval
 
@@ -84,16 +85,15 @@ class ApprovalService:
         """
         message = clean_text(message) if message else None
         async with self._log.transaction() as writing:
-            seen = await get_approval(writing.session, principal, approval_id)
-            thread = await get_thread(writing.session, principal, seen.thread_id, lock=True)
-            row = await self._again(writing, seen)
+            asked = await asked_together(writing, principal, approval_id)
+            row = next(each for each in asked if each.id == approval_id)
             if row.status != ApprovalStatus.PENDING:
                 return _replayed(row, decision, arguments, message), True
             kind = _checked(row, decision, arguments, message)
             row.status, row.decision = _BECOMES[kind], kind
             row.edited_args, row.message = arguments, message
             row.decided_by, row.decided_at = principal.user_id, utc_now()
-            resumed = await self._settle(writing, thread, row, by=principal.user_id)
+            resumed = await self._settle(writing, asked, row, by=principal.user_id)
         await self._tell(row, resumed, kind, principal.user_id)
         return Approval.model_validate(row), False
 
@@ -108,31 +108,26 @@ class ApprovalService:
     async def _expire(self, principal: Principal, approval_id: str) -> None:
         try:
             async with self._log.transaction() as writing:
-                seen = await get_approval(writing.session, principal, approval_id)
-                thread = await get_thread(writing.session, principal, seen.thread_id, lock=True)
-                row = await self._again(writing, seen)
+                asked = await asked_together(writing, principal, approval_id)
+                row = next(each for each in asked if each.id == approval_id)
                 if row.status != ApprovalStatus.PENDING:
                     return
                 row.status, row.message = ApprovalStatus.EXPIRED, EXPIRED_TEXT
                 row.decided_by, row.decided_at = CLOCK, utc_now()
-                resumed = await self._settle(writing, thread, row, by=CLOCK)
+                resumed = await self._settle(writing, asked, row, by=CLOCK)
         except NotFound:
             return  # deleted meanwhile
         await self._tell(row, resumed, ApprovalStatus.EXPIRED, CLOCK)
 
-    async def _again(self, writing: LogTransaction, row: ApprovalRow) -> ApprovalRow:
-        """Read a row anew once the thread is locked; where one lock is on everything it cannot have changed."""
-        if writing.locks_rows:
-            await writing.session.refresh(row)
-        return row
-
-    async def _settle(self, writing: LogTransaction, thread: ThreadRow, row: ApprovalRow, *, by: str) -> RunRow | None:
+    async def _settle(
+        self, writing: LogTransaction, asked: Sequence[ApprovalRow], row: ApprovalRow, *, by: str
+    ) -> RunRow | None:
         """Log the decision; when it was the run's last, queue the run that goes on. The caller's transaction."""
         await writing.session.flush()
         event = decided_event(row.id, row.tool_call_id, row.decision or row.status, by)
-        await writing.log(row.thread_id, [event], run_id=row.run_id)
-        asked = await approvals_of_run(writing.session, row.run_id)
-        if any(other.status == ApprovalStatus.PENDING for other in asked):
+        waits = any(other.status == ApprovalStatus.PENDING for other in asked)
+        await writing.log(row.thread_id, [event], run_id=row.run_id, move=None if waits else Move(ThreadStatus.BUSY))
+        if waits:
             return None
         before = await get_run(writing.session, owner_of(row), row.thread_id, row.run_id)
         resumed = new_run(
@@ -143,9 +138,7 @@ class ApprovalService:
             resume=resume_for(asked),
             resumes_run_id=row.run_id,
         )
-        writing.session.add(resumed)
-        thread.status, thread.updated_at = ThreadStatus.BUSY, utc_now()
-        await writing.session.flush()
+        await insert_rows(writing.session, resumed)
         return resumed
 
     async def _tell(self, row: ApprovalRow, resumed: RunRow | None, decision: str, by: str) -> None:

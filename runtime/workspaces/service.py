@@ -74,9 +74,10 @@ class WorkspaceService:
     def _checked(self, path: Path, *, trusted: bool) -> Path:
         try:
             real = path.expanduser().resolve()
+            found = real.is_dir()
         except (ValueError, OSError, RuntimeError) as exc:
             raise _refused(path, "that is not a path") from exc
-        if not real.is_dir():
+        if not found:
             raise _refused(path, "there is no such folder")
         if real in {Path(real.anchor), Path.home().resolve()}:
             raise _refused(path, "the root and the home folder are no workspaces; name a project folder")
