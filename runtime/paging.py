@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from ..core.errors import InvalidInput
+from ..store.texts import clean_text
 
 T = TypeVar("T")
 
@@ -32,8 +33,6 @@ def decode_cursor(cursor: str) -> tuple[datetime, str]:
     """Read a cursor back; `InvalidInput` when it is not one of ours."""
     try:
         at, _, item_id = base64.urlsafe_b64decode(cursor.encode()).decode().partition("|")
-        if "\0" in item_id:
-            raise ValueError("a NUL")
-        return datetime.fromisoformat(at).astimezone(UTC), item_id
+        return datetime.fromisoformat(at).astimezone(UTC), clean_text(item_id)
     except (ValueError, OverflowError, binascii.Error) as exc:
         raise InvalidInput("The cursor is not one that this service gave out") from exc

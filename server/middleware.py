@@ -24,7 +24,8 @@ PUBLIC_PREFIXES = ("/static/",)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
 
-_CORRELATION = re.compile(r"^[A-Za-z0-9._:-]{1,128}$")
+_CORRELATION = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _SECURITY_HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -37,7 +38,10 @@ _SECURITY_HEADERS = {
 
 
 def _host_name(host: str) -> str:
-    return (urlsplit(f"//{host}").hostname or "").lower()
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:  # an address with half its brackets
+        return ""
 
 
 class Guard:
@@ -54,7 +58,12 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it."""
-        if scope["type"] not in {"http", "websocket"}:
+        if (
+            scope["type"] == "websocket"
+        ):  # none is served yet; one that comes needs its own look at origin and credential
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
@@ -62,7 +71,7 @@ class Guard:
             await problem(InvalidInput("This host name is not served here.", code="bad_host"))(scope, receive, send)
             return
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > MAX_BODY:
+        if not _LENGTH.fullmatch(length) or int(length) > MAX_BODY:
             error = TooLarge(f"A request body may hold at most {MAX_BODY} bytes.")
             await problem(error)(scope, receive, send)
             return
@@ -94,7 +103,7 @@ class Correlate:
             await self._app(scope, receive, send)
             return
         inbound = Headers(scope=scope).get("x-correlation-id", "")
-        correlation = inbound if _CORRELATION.match(inbound) else new_id()
+        correlation = inbound if _CORRELATION.fullmatch(inbound) else new_id()
         scope.setdefault("state", {})["correlation_id"] = correlation
 
         async def with_headers(message: Message) -> None:
@@ -165,8 +174,11 @@ def _cookie(header: str) -> str | None:
 def _same_origin(headers: Headers) -> bool:
     if site := headers.get("sec-fetch-site"):
         return site == "same-origin"
-    origin = headers.get("origin")
-    return bool(origin) and urlsplit(origin or "").netloc == headers.get("host")
+    try:
+        origin = urlsplit(headers.get("origin", "")).netloc
+    except ValueError:
+        return False
+    return bool(origin) and origin == headers.get("host")
 
 
 def _sign_in(headers: Headers, scope: Scope) -> Any:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from ..core.errors import InvalidInput
 from ..store.eventlog import LoggedEvent
+from ..store.texts import dump_json
 from .agui import encode
 
 PING_SECONDS = 15
+_LONGEST_SEQ = 18
+"""Digits that every database's integer holds."""
 
 
 def event_id(epoch: str, seq: int) -> str:
@@ -24,7 +26,7 @@ def position(last_event_id: str | None, epoch: str) -> int:
     if not last_event_id:
         return 0
     told, _, seq = last_event_id.rpartition(":")
-    if not seq.isdigit():
+    if not (seq.isascii() and seq.isdigit()) or len(seq) > _LONGEST_SEQ:
         raise InvalidInput("Last-Event-ID is not one of ours; leave it out to start over.", code="bad_event_id")
     return int(seq) if told == epoch else 0
 
@@ -34,7 +36,9 @@ async def encoded(records: AsyncIterator[LoggedEvent], epoch: str) -> AsyncItera
     async for record in records:
         event = encode(record)
         if event is not None:
-            data = json.dumps(event, ensure_ascii=False, separators=(",", ":"), default=str)
+            data = dump_json(
+                event, escaped=False
+            )  # a half of a character, as models send them, must not end the stream
             yield ServerSentEvent(data=data, id=event_id(epoch, record.seq))
 
 

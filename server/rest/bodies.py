@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ...core.context import RunSettings
 from ...core.types import ApprovalMode, DecisionKind
+from ...store.texts import dump_json
+
+_DEEPEST = 32
+_BIGGEST = 2**63 - 1
 
 
 class Body(BaseModel):
@@ -56,6 +61,24 @@ class Decision(Body):
     decision: DecisionKind
     arguments: dict[str, Any] | None = Field(None, description="With edit: what shall run instead")
     message: str | None = Field(None, max_length=20_000, description="Feedback, or with respond the answer itself")
+
+    @field_validator("arguments")
+    @classmethod
+    def plain(cls, arguments: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Take only what can be stored and shown again; text and numbers that cannot are replaced."""
+        _check(arguments, 0)
+        return None if arguments is None else json.loads(dump_json(arguments))
+
+
+def _check(value: Any, depth: int) -> None:
+    """Refuse what a checkpoint cannot hold or a page not be made of: it would spoil the run, or every list it is in."""
+    if depth > _DEEPEST:
+        raise ValueError(f"nested deeper than {_DEEPEST}")
+    if isinstance(value, int) and abs(value) > _BIGGEST:
+        raise ValueError("a number beyond 64 bits")
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for member in inner:
+        _check(member, depth + 1)
 
 
 class NewWorkspace(Body):
