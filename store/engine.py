@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from ..core.errors import ConfigError
-from .sqlite import OneTripConnection, open_connection
+from .sqlite import InlineConnection, OneTripConnection, open_connection
 from .texts import dump_json
 
 _WRITE = "codelab_write"
@@ -83,7 +83,11 @@ class Database:
             json_serializer=dump_json,
             poolclass=AsyncAdaptedQueuePool,
             async_creator=partial(
-                open_connection, file, kind=OneTripConnection, uri=self.in_memory, isolation_level=None
+                open_connection,
+                file,
+                kind=InlineConnection if self.in_memory else OneTripConnection,
+                uri=self.in_memory,
+                isolation_level=None,
             ),
         )
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)

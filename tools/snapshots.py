@@ -79,7 +79,7 @@ class Snapshots:
         """
         tree = await self.capture(root)
         if tree is not None:
-            await self.keep(root, ref, tree)
+            await self.keep(root, {ref: tree})
         return tree
 
     async def capture(self, root: Path) -> str | None:
@@ -96,9 +96,10 @@ class Snapshots:
                 known.tree = None
                 return await _written(store, known)
 
-    async def keep(self, root: Path, ref: str, tree: str) -> None:
-        """Name a tree, so that git never throws it away."""
-        await (await self._store(root)).git("update-ref", ref, tree)
+    async def keep(self, root: Path, trees: Mapping[str, str]) -> None:
+        """Name trees (ref → tree), so that git never throws them away."""
+        lines = "".join(f"update {ref} {tree}\n" for ref, tree in trees.items())
+        await (await self._store(root)).git("update-ref", "--stdin", stdin=lines.encode())
 
     async def find(self, root: Path, ref: str) -> str | None:
         """Find the tree that `ref` names; None when there is none."""

@@ -6,10 +6,11 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import Table, bindparam
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...core.errors import CodeLabError
 from ...store.engine import Database
@@ -20,6 +21,14 @@ from ...tools.snapshots import Snapshots
 from ..runs.claiming import Claimed
 
 log = structlog.get_logger(__name__)
+
+_TURNS = cast("Table", TurnRow.__table__)
+_NOTE_BEFORE = (
+    _TURNS.update()
+    .where(_TURNS.c.id == bindparam("turn"), _TURNS.c.snapshot_before.is_(None))
+    .values(snapshot_before=bindparam("tree"))
+)
+_NOTE_AFTER = _TURNS.update().where(_TURNS.c.id == bindparam("turn")).values(snapshot_after=bindparam("tree"))
 
 
 class TurnSnapshots:
@@ -35,33 +44,38 @@ class TurnSnapshots:
         self._database = database
         self._snapshots = snapshots
         self._changing = frozenset(changing)
-        self._began: set[str] = set()
+        self._warm: dict[str, asyncio.Task[str | None]] = {}
         self._before: dict[str, asyncio.Task[str | None]] = {}
         self._after: dict[str, set[asyncio.Task[None]]] = defaultdict(set)
 
     def calling(self, claimed: Claimed, tool: str) -> None:
-        """Begin with the first snapshot as soon as a changing tool is asked for: it may be done when the tool runs."""
-        turn = claimed.turn
-        if tool in self._changing and turn.snapshot_before is None and turn.id not in self._before:
-            self._before[turn.id] = asyncio.create_task(self._first(claimed))
+        """Read the folder as soon as a changing tool is asked for: the snapshot itself is then one look.
 
-    async def before(self, claimed: Claimed) -> None:
-        """Make sure that the turn's first snapshot exists; calls of one step share it."""
+        The snapshot is taken when the tool begins, not now: what a person changes while an approval is pending is
+        theirs, and no undo may touch it.
+        """
         turn = claimed.turn
-        self._began.add(turn.id)
-        if turn.snapshot_before is None:
-            if turn.id not in self._before:
-                self._before[turn.id] = asyncio.create_task(self._first(claimed))
-            await asyncio.shield(self._before[turn.id])
+        if tool in self._changing and turn.snapshot_before is None and turn.id not in self._warm:
+            self._warm[turn.id] = asyncio.create_task(self._captured(claimed))
+
+    async def before(self, claimed: Claimed) -> str | None:
+        """Capture the folder before the turn's first effect; the calls of one step share it. None: nothing to note."""
+        turn = claimed.turn
+        if turn.snapshot_before is not None:
+            return None
+        if turn.id not in self._before:
+            self._before[turn.id] = asyncio.create_task(self._first(claimed))
+        return await asyncio.shield(self._before[turn.id])
 
     def rested(self, claimed: Claimed) -> None:
         """Take the second snapshot in the background, if something was changed."""
         turn = claimed.turn
-        self._before.pop(turn.id, None)
-        if turn.id not in self._began and turn.snapshot_before is None:
+        self._warm.pop(turn.id, None)
+        first = self._before.pop(turn.id, None)
+        before = first.result() if first is not None and first.done() else turn.snapshot_before
+        if before is None:
             return
-        self._began.discard(turn.id)
-        task = asyncio.create_task(self._finish(claimed))
+        task = asyncio.create_task(self._finish(claimed, before))
         self._after[turn.thread_id].add(task)
         task.add_done_callback(self._after[turn.thread_id].discard)
 
@@ -75,33 +89,38 @@ class TurnSnapshots:
 
     async def close(self) -> None:
         """Wait for everything in the background."""
-        if self._before:
-            await asyncio.wait(self._before.values())
+        if pending := [*self._warm.values(), *self._before.values()]:
+            await asyncio.wait(pending)
         for thread_id in list(self._after):
             await self.settled(thread_id)
 
     async def _first(self, claimed: Claimed) -> str | None:
         await self.settled(claimed.turn.thread_id)
-        return await self._take(claimed, "before")
+        return await self._captured(claimed)
 
-    async def _finish(self, claimed: Claimed) -> None:
-        await self._take(claimed, "after")
-
-    async def _take(self, claimed: Claimed, which: str) -> str | None:
-        """Take and note one; a folder that cannot be kept costs the undo, not the turn."""
+    async def _captured(self, claimed: Claimed) -> str | None:
+        """Capture the folder; one that cannot be kept costs the undo, not the turn."""
         try:
-            return await self._noted(claimed, which)
+            return await self._snapshots.capture(Path(claimed.workspace_path))
         except (CodeLabError, OSError) as exc:
-            log.warning("snapshot_failed", turn_id=claimed.turn.id, which=which, error=str(exc))
+            log.warning("snapshot_failed", turn_id=claimed.turn.id, error=str(exc))
             return None
 
-    async def _noted(self, claimed: Claimed, which: str) -> str | None:
-        turn = claimed.turn
-        commit = await self._snapshots.take(Path(claimed.workspace_path), snapshot_ref(turn.thread_id, turn.id, which))
-        values: dict[str, Any] = {f"snapshot_{which}": commit}
+    async def _finish(self, claimed: Claimed, before: str) -> None:
+        turn, root = claimed.turn, Path(claimed.workspace_path)
+        after = await self._captured(claimed)
+        if after is None:
+            return
+        named = {"before": before, "after": after}
+        try:
+            await self._snapshots.keep(
+                root, {snapshot_ref(turn.thread_id, turn.id, which): tree for which, tree in named.items()}
+            )
+        except (CodeLabError, OSError) as exc:
+            log.warning("snapshot_failed", turn_id=turn.id, error=str(exc))
+            return
         async with self._database.transaction() as session:
-            await session.execute(update(TurnRow).where(TurnRow.id == turn.id).values(**values))
-        return commit
+            await session.execute(_NOTE_AFTER, {"turn": turn.id, "tree": after})
 
 
 def snapshot_ref(thread_id: str, turn_id: str, which: str) -> str:
@@ -119,8 +138,12 @@ class SnapshotJournal:
 
     async def begin(self, key: CallKey, *, tool: str, before: dict[str, Any] | None = None) -> JournalEntry:
         """Keep the folder, then record the start."""
-        await self._snapshots.before(self._claimed)
-        known = await self._journal.begin(key, tool=tool, before=before)
+        tree = await self._snapshots.before(self._claimed)
+
+        async def note(session: AsyncSession) -> None:
+            await session.execute(_NOTE_BEFORE, {"turn": self._claimed.turn.id, "tree": tree})
+
+        known = await self._journal.begin(key, tool=tool, before=before, also=note if tree else None)
         return JournalEntry(
             fresh=known.fresh, finished=known.finished, pgid=known.pgid, before=known.before, result=known.result
         )

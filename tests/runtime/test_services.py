@@ -12,6 +12,7 @@ from codelab.core.types import Principal, RunStatus
 from codelab.runtime.changes.snapshots import SnapshotJournal, TurnSnapshots
 from codelab.runtime.runs.claiming import Claimed
 from codelab.runtime.workspaces.service import WorkspaceService
+from codelab.store.engine import Database
 from codelab.store.lease import Lease
 from codelab.store.models import RunRow, TurnRow
 from codelab.tools.context import CallKey, JournalEntry
@@ -161,7 +162,7 @@ async def _changing_turn(lab: Lab, turns: TurnSnapshots, path: Path, text: str) 
         turn = (await session.scalars(select(TurnRow).where(TurnRow.id == run.turn_id))).one()
     claimed = Claimed(row, turn, "w", os.fspath(path.parent), Lease(run.id, 1, "x"))
 
-    journal = SnapshotJournal(_Fresh(), turns, claimed)
+    journal = SnapshotJournal(_Fresh(lab.rt.database), turns, claimed)
     await asyncio.gather(*(journal.begin(CallKey("t", "m", c), tool="write_file") for c in "ab"))
     path.write_text(text)
     turns.rested(claimed)
@@ -171,5 +172,11 @@ async def _changing_turn(lab: Lab, turns: TurnSnapshots, path: Path, text: str) 
 class _Fresh:
     """A journal that knows nothing."""
 
-    async def begin(self, *_args: object, **_kwargs: object) -> JournalEntry:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def begin(self, *_args: object, also=None, **_kwargs: object) -> JournalEntry:
+        if also is not None:
+            async with self._database.transaction() as session:
+                await also(session)
         return JournalEntry(fresh=True)
