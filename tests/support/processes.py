@@ -44,6 +44,7 @@ def before_exec(account: Account | None, death_signal: int = signal.SIGKILL) -> 
             os.setgroups([])
             os.setgid(account.gid)
             os.setuid(account.uid)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # tests started in the background of a script have it ignored
         _LIBC.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
 
     return prepare
