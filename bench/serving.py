@@ -1,10 +1,15 @@
-"""Our service over a real socket in this process, and a client that takes turns as a page would."""
+"""Our service in a process of its own, as a person runs it, and a client that takes turns as a page does.
+
+`python -m bench.serving FOLDER DATABASE THREADS LONG` serves with the scripted model, prints its port and the threads
+it made (with a long history if LONG is 1), and ends with its standard input.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,41 +17,34 @@ from typing import Any
 
 import httpx
 import uvicorn
+from pydantic import SecretStr
 
+from bench.scripts import long_history, scripted
 from codelab.auth.local import LOCAL
 from codelab.core.settings import DatabaseSettings, ServerSettings, Settings
 from codelab.llm.models import StaticModels
-from codelab.runtime.compose import build_runtime
+from codelab.runtime.compose import Runtime, build_runtime
 from codelab.server.app import create_app
 
 TOKEN = "bench-token"  # noqa: S105 - of a server that lives for this run
+Events = AsyncIterator[dict[str, Any]]
 
 
-class OurClient:
+class Client:
     """Takes turns over HTTP and SSE."""
 
-    def __init__(self, http: httpx.AsyncClient, runtime: Any, workspace_id: str) -> None:
+    def __init__(self, http: httpx.AsyncClient, threads: list[str]) -> None:
         self.http = http
-        self.runtime = runtime
-        self.workspace_id = workspace_id
-
-    async def new_thread(self) -> str:
-        """Begin a thread."""
-        answer = await self.http.post("/api/v1/threads", json={"workspace_id": self.workspace_id})
-        return str(answer.raise_for_status().json()["id"])
-
-    async def seed(self, thread_id: str, messages: list[Any]) -> None:
-        """Give a thread a history, as if it had been said."""
-        config = {"configurable": {"thread_id": thread_id}}
-        await self.runtime.graph.aupdate_state(config, {"messages": messages, "agent": "coder"}, as_node="coder")
+        self.threads = threads
 
     @asynccontextmanager
-    async def following(self, thread_id: str) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+    async def following(self, thread_id: str) -> AsyncIterator[Events]:
         """Follow a thread as an open page does: one stream over all its runs."""
         async with self.http.stream("GET", f"/api/v1/threads/{thread_id}/events") as response:
+            response.raise_for_status()
             yield _events(response)
 
-    async def turn(self, thread_id: str, text: str, events: AsyncIterator[dict[str, Any]]) -> None:
+    async def turn(self, thread_id: str, text: str, events: Events) -> None:
         """POST, wait for the interrupt, decide, wait for the end."""
         body = {"text": text, "agent": "coder"}
         started = await self.http.post(f"/api/v1/threads/{thread_id}/runs", json=body)
@@ -58,7 +56,7 @@ class OurClient:
         assert (await _rest(events))["type"] == "success"
 
 
-async def _rest(events: AsyncIterator[dict[str, Any]]) -> dict[str, Any]:
+async def _rest(events: Events) -> dict[str, Any]:
     async for event in events:
         assert event["type"] != "RUN_ERROR", event
         if event["type"] == "RUN_FINISHED":
@@ -67,33 +65,64 @@ async def _rest(events: AsyncIterator[dict[str, Any]]) -> dict[str, Any]:
     raise AssertionError("the stream ended before the run")
 
 
-async def _events(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
-    response.raise_for_status()
+async def _events(response: httpx.Response) -> Events:
     async for line in response.aiter_lines():
         if line.startswith("data:"):
             yield json.loads(line[5:])
 
 
 @asynccontextmanager
-async def served(folder: Path, database: str, model: Any) -> AsyncIterator[OurClient]:
-    """Serve with this model on a free port."""
+async def served(folder: Path, database: str, *, threads: int, long: bool) -> AsyncIterator[Client]:
+    """Start the process and connect to it."""
+    args = [sys.executable, "-m", "bench.serving", str(folder), database, str(threads), str(int(long))]
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*args, stdin=pipe, stdout=pipe, limit=1 << 20)
+    assert process.stdin
+    assert process.stdout
+    try:
+        told = json.loads(await process.stdout.readline())
+        headers = {"authorization": f"Bearer {TOKEN}"}
+        base = f"http://127.0.0.1:{told['port']}"
+        async with httpx.AsyncClient(base_url=base, headers=headers, timeout=60) as http:
+            yield Client(http, told["threads"])
+    finally:
+        process.stdin.close()
+        await process.wait()
+
+
+async def _threads(runtime: Runtime, folder: Path, count: int, *, long: bool) -> list[str]:
+    workspace = await runtime.workspaces.register(LOCAL, folder / "workspace", trusted=True)
+    made = [(await runtime.threads.create(LOCAL, workspace_id=workspace.id)).id for _ in range(count)]
+    for thread in made if long else ():
+        config: Any = {"configurable": {"thread_id": thread}}
+        said = {"messages": long_history(), "agent": "coder"}
+        await runtime.graph.aupdate_state(config, said, as_node="coder")
+    return made
+
+
+async def _serve(folder: Path, database: str, count: int, *, long: bool) -> None:
     settings = Settings(
         data_dir=folder / "data",
         database=DatabaseSettings(url=database),
-        server=ServerSettings(token=TOKEN),
+        server=ServerSettings(token=SecretStr(TOKEN)),
         _env_file=None,
     )
-    app = create_app(settings, runtime=build_runtime(settings, models=StaticModels(model)))
+    app = create_app(settings, runtime=build_runtime(settings, models=StaticModels(scripted())))
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:  # else asyncio leaves Nagle on: 40 ms a request
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
         serving = asyncio.create_task(server.serve([listener]))
         while not server.started:  # noqa: ASYNC110 - uvicorn tells by a flag only
             await asyncio.sleep(0.01)
-        base = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        async with httpx.AsyncClient(base_url=base, headers={"authorization": f"Bearer {TOKEN}"}, timeout=60) as http:
-            runtime = app.state.runtime
-            workspace = await runtime.workspaces.register(LOCAL, folder / "workspace", trusted=True)
-            yield OurClient(http, runtime, workspace.id)
+        made = await _threads(app.state.runtime, folder, count, long=long)
+        sys.stdout.write(json.dumps({"port": listener.getsockname()[1], "threads": made}) + "\n")
+        sys.stdout.flush()
+        await asyncio.to_thread(sys.stdin.read)
         server.should_exit = True
         await serving
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    uvloop.run(_serve(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), long=sys.argv[4] == "1"))

@@ -10,41 +10,19 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from langchain_core.messages import AIMessage, HumanMessage
-
 from bench.bare import bare_graph, bare_saver, bare_turn
 from bench.row import row
+from bench.scripts import LONG, scripted
 from bench.serving import served
-from codelab.llm.matching import When
-from codelab.llm.scripted import Reply, Script, ScriptedCall, ScriptedChatModel
 from tests.support import postgres
 
-TURNS = 25
-WARM = 3
-LONG = 500
+TURNS = 30
+WARM = 5
 
 
-def scripted() -> ScriptedChatModel:
-    """One tool call, then a text, every turn."""
-    call = ScriptedCall(name="write_file", args={"path": "note.txt", "content": "hello\n"})
-    replies = (
-        Reply(when=When(step=0), text="I write it. " * 5, tool_calls=(call,)),
-        Reply(text="Done, it is written. " * 5),
-    )
-    return ScriptedChatModel(script=Script(name="bench", replies=replies))
-
-
-def long_history() -> list[Any]:
-    """500 messages, about 200 KB."""
-    return [
-        (HumanMessage if i % 2 == 0 else AIMessage)(f"message {i} " + "lorem ipsum dolor " * 22, id=f"old-{i}")
-        for i in range(LONG)
-    ]
-
-
-async def samples(turn: Any, count: int = TURNS) -> list[float]:
+async def _samples(turn: Any) -> list[float]:
     """Milliseconds of each turn after the warm-up; `turn` returns the seconds it took."""
-    taken = [await turn(number) for number in range(count + WARM)]
+    taken = [await turn(number) for number in range(TURNS + WARM)]
     return [seconds * 1000 for seconds in taken[WARM:]]
 
 
@@ -67,23 +45,21 @@ async def _bare(kind: str, folder: Path, url: str | None) -> list[float]:
             await bare_turn(graph, f"bare-{number}", f"write note {number}")
             return time.perf_counter() - began
 
-        return await samples(one)
+        return await _samples(one)
 
 
 async def _ours(kind: str, folder: Path, url: str | None, *, long: bool) -> list[float]:
     database = {"memory": "sqlite://", "sqlite": f"sqlite:///{folder / 'ours.db'}"}.get(kind, url)
-    async with served(folder, str(database), scripted()) as client:
+    async with served(folder, str(database), threads=TURNS + WARM, long=long) as client:
 
         async def one(number: int) -> float:
-            thread = await client.new_thread()
-            if long:
-                await client.seed(thread, long_history())
+            thread = client.threads[number]
             async with client.following(thread) as events:
                 began = time.perf_counter()
                 await client.turn(thread, f"write note {number}", events)
                 return time.perf_counter() - began
 
-        return await samples(one)
+        return await _samples(one)
 
 
 async def measure() -> list[dict[str, Any]]:
@@ -91,15 +67,16 @@ async def measure() -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     with postgres.running_postgres() as server:
         for kind in ("memory", "sqlite", "postgres"):
+            urls: list[str | None] = [None] * 3
+            if kind == "postgres":
+                urls = [server.url(server.create()) for _ in range(3)]
+                for url in urls[1:]:
+                    postgres.migrate(str(url))
             async with _folders() as folder:
-                urls = [server.url(server.create()) for _ in range(3)] if kind == "postgres" else [None] * 3
-                if kind == "postgres":
-                    for url in urls[1:]:
-                        postgres.migrate(str(url))
                 bare = await _bare(kind, folder, urls[0])
                 short = await _ours(kind, folder, urls[1], long=False)
                 rows.append(row(f"turn, {kind}", short, bare, most=1.6))
             async with _folders() as folder:
                 grown = await _ours(kind, folder, urls[2], long=True)
-                rows.append(row(f"turn with {LONG} messages / our short turn, {kind}", grown, short, most=2.5))
+                rows.append(row(f"turn with {LONG} messages, {kind} (beside our short turn)", grown, short, most=2.5))
     return rows

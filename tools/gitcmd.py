@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from ..core.errors import InvalidInput, Unavailable
 
@@ -106,16 +108,27 @@ def _environment(extra: Mapping[str, str]) -> dict[str, str]:
     return {**inherited, **_FIXED, **extra}
 
 
+def _as_file(content: bytes) -> IO[bytes]:
+    if not content:
+        return Path(os.devnull).open("rb")
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller enters it
+    file.write(content)
+    file.seek(0)
+    return file
+
+
 async def _communicate(argv: Sequence[str], stdin: bytes, env: Mapping[str, str]) -> tuple[int, bytes, bytes]:
     pipe = asyncio.subprocess.PIPE
+    # Input lies in a file: a pipe that git closes before all is written is an error of its own on every event loop.
+    with await asyncio.to_thread(_as_file, stdin) as source:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *argv, stdin=source, stdout=pipe, stderr=pipe, env=env, start_new_session=True
+            )
+        except FileNotFoundError as exc:
+            raise Unavailable("git is not installed on this machine: install it, then try again") from exc
     try:
-        process = await asyncio.create_subprocess_exec(
-            *argv, stdin=pipe, stdout=pipe, stderr=pipe, env=env, start_new_session=True
-        )
-    except FileNotFoundError as exc:
-        raise Unavailable("git is not installed on this machine: install it, then try again") from exc
-    try:
-        out, err = await asyncio.wait_for(process.communicate(stdin), TIMEOUT_S)
+        out, err = await asyncio.wait_for(process.communicate(), TIMEOUT_S)
     except TimeoutError as exc:
         raise Unavailable(f"git took longer than {TIMEOUT_S:.0f} s and was stopped: narrow the request") from exc
     finally:

@@ -1,8 +1,10 @@
 """Git as the service runs it: nothing in a repository makes it run a program, nothing of GIT_* reaches it."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from codelab.core.errors import Unavailable
 from codelab.tools import gitcmd
@@ -77,3 +79,13 @@ async def test_a_missing_git_is_said_so(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Unavailable, match="not installed"):
         await git(tmp_path, "status")
+
+
+@pytest.mark.parametrize("size", [0, 10, 3_000_000])
+def test_git_may_leave_its_input_unread_on_uvloop(tmp_path: Path, size: int) -> None:
+    async def many() -> None:
+        await git(tmp_path, "init", "-q")
+        results = await asyncio.gather(*(git(tmp_path, "rev-parse", "--git-dir", stdin=b"x" * size) for _ in range(20)))
+        assert {result.text for result in results} == {".git\n"}
+
+    uvloop.run(many())
