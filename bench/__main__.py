@@ -10,10 +10,11 @@ import platform
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from bench import search, start, turn
+from bench import first, search, start, turn
 
 BENCHES: dict[str, Callable[[], Awaitable[list[dict[str, Any]]]]] = {
     "turn": turn.measure,
+    "first": first.measure,
     "start": start.measure,
     "search": search.measure,
 }

@@ -19,7 +19,7 @@ import httpx
 import uvicorn
 from pydantic import SecretStr
 
-from bench.scripts import long_history, scripted
+from bench.scripts import ClockedChatModel, long_history, scripted
 from codelab.auth.local import LOCAL
 from codelab.core.settings import DatabaseSettings, ServerSettings, Settings
 from codelab.llm.models import StaticModels
@@ -107,7 +107,9 @@ async def _serve(folder: Path, database: str, count: int, *, long: bool) -> None
         server=ServerSettings(token=SecretStr(TOKEN)),
         _env_file=None,
     )
-    app = create_app(settings, runtime=build_runtime(settings, models=StaticModels(scripted())))
+    app = create_app(
+        settings, runtime=build_runtime(settings, models=StaticModels(ClockedChatModel(script=scripted().script)))
+    )
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:  # else asyncio leaves Nagle on: 40 ms a request
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from bench.bare import bare_graph, bare_saver, bare_turn
+from bench.folders import work_folder
 from bench.row import row
 from bench.scripts import LONG, scripted
 from bench.serving import served
@@ -24,16 +21,6 @@ async def _samples(turn: Any) -> list[float]:
     """Milliseconds of each turn after the warm-up; `turn` returns the seconds it took."""
     taken = [await turn(number) for number in range(TURNS + WARM)]
     return [seconds * 1000 for seconds in taken[WARM:]]
-
-
-@asynccontextmanager
-async def _folders() -> AsyncIterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="codelab-bench-"))
-    (folder / "workspace").mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _bare(kind: str, folder: Path, url: str | None) -> list[float]:
@@ -72,11 +59,11 @@ async def measure() -> list[dict[str, Any]]:
                 urls = [server.url(server.create()) for _ in range(3)]
                 for url in urls[1:]:
                     postgres.migrate(str(url))
-            async with _folders() as folder:
+            async with work_folder() as folder:
                 bare = await _bare(kind, folder, urls[0])
                 short = await _ours(kind, folder, urls[1], long=False)
                 rows.append(row(f"turn, {kind}", short, bare, most=1.6))
-            async with _folders() as folder:
+            async with work_folder() as folder:
                 grown = await _ours(kind, folder, urls[2], long=True)
                 rows.append(row(f"turn with {LONG} messages, {kind} (beside our short turn)", grown, short, most=2.5))
     return rows
