@@ -15,6 +15,7 @@ from ..core.settings import LogSettings, Settings
 from ..core.telemetry import configure_logs
 from ..lab import CodeLab
 from ..server.turns import Json, Rows, Service
+from ..tools.processes import keep_private
 from .remote import Remote
 from .texts import say
 
@@ -78,13 +79,14 @@ class Access:
 async def connect(access: Access) -> AsyncIterator[Client]:
     """Open the service for one command."""
     settings = Settings()
-    quiet = LogSettings(level="WARNING", format=settings.log.format)
+    quiet = LogSettings(level="ERROR", format=settings.log.format)  # a failed tool is told in the transcript
     configure_logs(settings.log if "level" in settings.log.model_fields_set else quiet)
     if access.server:
         token = access.token or _token(access.server, settings)
         async with Remote(access.server, token, workspace=access.workspace) as remote:
             yield remote
     else:
+        keep_private()
         async with CodeLab(access.workspace, settings=settings) as lab:
             yield lab
 

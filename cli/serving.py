@@ -20,6 +20,7 @@ from ..core.errors import CodeLabError
 from ..core.settings import Settings
 from ..core.telemetry import configure_logs
 from ..server.app import create_app
+from ..tools.processes import keep_private
 from .ending import DONE, FAILED, USAGE, complain
 from .terminal import clean
 from .texts import say
@@ -71,6 +72,7 @@ async def run_server(*, folders: Sequence[Path], host: str | None, port: int | N
         complain(say("loopback_only", host=settings.server.host))
         return USAGE
     configure_logs(settings.log)
+    keep_private()
     for chatty in ("uvicorn", "alembic"):  # what they tell at INFO is said below, in the person's language
         logging.getLogger(chatty).setLevel(logging.WARNING)
     app = create_app(settings)

@@ -58,9 +58,7 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it."""
-        if (
-            scope["type"] == "websocket"
-        ):  # none is served yet; one that comes needs its own look at origin and credential
+        if scope["type"] == "websocket":  # none is served yet, and the layers below look at credentials of HTTP alone
             await send({"type": "websocket.close", "code": 1008})
             return
         if scope["type"] != "http":

@@ -36,9 +36,8 @@ async def encoded(records: AsyncIterator[LoggedEvent], epoch: str) -> AsyncItera
     async for record in records:
         event = encode(record)
         if event is not None:
-            data = dump_json(
-                event, escaped=False
-            )  # a half of a character, as models send them, must not end the stream
+            # Models send halves of characters; one must not end the stream.
+            data = dump_json(event, escaped=False)
             yield ServerSentEvent(data=data, id=event_id(epoch, record.seq))
 
 

@@ -93,7 +93,7 @@ async def _asked(client: httpx.AsyncClient, git_repo) -> dict:
 @pytest.mark.parametrize("value", ["[" * 400 + "]" * 400, "9" * 30])
 async def test_arguments_that_cannot_be_kept_are_refused(client: httpx.AsyncClient, git_repo, value: str) -> None:
     approval = await _asked(client, git_repo)
-    body = '{"decision":"edit","arguments":{"path":"a","content":%s}}' % value
+    body = f'{{"decision":"edit","arguments":{{"path":"a","content":{value}}}}}'
     url = f"/api/v1/approvals/{approval['id']}"
     answer = await client.post(url, content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 422
