@@ -110,7 +110,8 @@ class Router:
         return "ask" if "ask" in self._agents else next(iter(self._agents))
 
     async def _ask_model(self, messages: Sequence[AnyMessage], current: str | None) -> RouteChoice | None:
-        model = self._models.chat("fast").with_structured_output(RouteChoice)
+        # By a tool call: more endpoints know it than JSON schemas, and the parsed answers of openai warn when dumped.
+        model = self._models.chat("fast").with_structured_output(RouteChoice, method="function_calling")
         asked: list[Any] = [SystemMessage(_prompt(self._agents, current)), *_recent(messages)]
         try:
             choice = await model.ainvoke(asked, {"tags": ["router", "nostream"]})
