@@ -68,6 +68,11 @@ class Guard:
         if "*" not in self._hosts and _host_name(headers.get("host", "")) not in self._hosts:
             await problem(InvalidInput("This host name is not served here.", code="bad_host"))(scope, receive, send)
             return
+        if (
+            "\0" in scope["path"] or b"%00" in scope["query_string"]
+        ):  # nothing is called so, and not every database can ask
+            await problem(InvalidInput("The address holds a NUL character.", code="bad_path"))(scope, receive, send)
+            return
         length = headers.get("content-length", "0")
         if not _LENGTH.fullmatch(length) or int(length) > MAX_BODY:
             error = TooLarge(f"A request body may hold at most {MAX_BODY} bytes.")

@@ -69,8 +69,9 @@ async def current_revision(database: Database) -> str | None:
 
 def _upgrade_sqlite(database: Database) -> None:
     assert database.file is not None  # noqa: S101 - memory databases do not come here
-    database.file.parent.mkdir(parents=True, exist_ok=True)
+    database.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with file_lock(lock_beside(database.file)):
+        database.file.touch(mode=0o600)  # it holds what people say and their code; SQLite's side files take its rights
         _upgrade(database)
         # Changing the mode does not wait for other connections, it fails: do it while there are none.
         with closing(sqlite3.connect(database.file)) as connection:

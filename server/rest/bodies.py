@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from ...core.context import RunSettings
 from ...core.types import ApprovalMode, DecisionKind
-from ...store.texts import dump_json
+from ...store.texts import clean_text, dump_json
 
+Text = Annotated[str, AfterValidator(clean_text)]
 _DEEPEST = 32
 _BIGGEST = 2**63 - 1
 
@@ -24,7 +25,7 @@ class Body(BaseModel):
 class NewThread(Body):
     """Begin a conversation in a workspace."""
 
-    workspace_id: str = Field(min_length=1, max_length=64)
+    workspace_id: Text = Field(min_length=1, max_length=64)
     title: str | None = Field(None, max_length=200)
 
 
@@ -39,16 +40,16 @@ class NewRun(Body):
 
     text: str = Field(min_length=1, max_length=200_000)
     agent: str | None = Field(None, max_length=40, description="Name one agent; the router chooses otherwise")
-    approval_mode: ApprovalMode = ApprovalMode.ASK
+    approval_mode: ApprovalMode | None = Field(None, description="Default: the server's APPROVALS__MODE")
     model: Literal["strong", "fast"] | None = None
     max_model_calls: int | None = Field(None, ge=1)
     max_tool_calls: int | None = Field(None, ge=1)
 
-    def settings(self) -> RunSettings:
+    def settings(self, default_mode: ApprovalMode) -> RunSettings:
         """The run settings these fields make."""
         return RunSettings(
             agent=self.agent,
-            approval_mode=self.approval_mode.value,
+            approval_mode=(self.approval_mode or default_mode).value,
             model=self.model,
             max_model_calls=self.max_model_calls,
             max_tool_calls=self.max_tool_calls,
@@ -85,4 +86,4 @@ class NewWorkspace(Body):
     """Register a folder below one of WORKSPACES__ROOTS."""
 
     path: str = Field(min_length=1, max_length=4096)
-    name: str | None = Field(None, max_length=100)
+    name: Text | None = Field(None, max_length=100)

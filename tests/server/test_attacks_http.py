@@ -82,6 +82,18 @@ async def test_a_path_too_long_is_refused(client: httpx.AsyncClient) -> None:
     assert (answer.status_code, answer.json()["code"]) == (422, "path_refused")
 
 
+@pytest.mark.parametrize("path", ["threads/%00", "threads/a%00b/events", "approvals?thread_id=%00", "approvals/a%00"])
+async def test_an_address_with_a_nul_is_refused(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(f"/api/v1/{path}")
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_path")
+
+
+async def test_names_hold_no_nul(client: httpx.AsyncClient, git_repo) -> None:
+    made = await client.post("/api/v1/workspaces", json={"path": str(git_repo), "name": "a\0b"})
+    assert made.json()["name"] == "a\ufffdb"
+    assert (await client.post("/api/v1/threads", json={"workspace_id": "a\0b"})).status_code == 404
+
+
 async def _asked(client: httpx.AsyncClient, git_repo) -> dict:
     thread = await _thread(client, str(git_repo))
     url = f"/api/v1/threads/{thread['id']}/runs"

@@ -30,6 +30,15 @@ async def test_models_and_migrations_agree(database: Database) -> None:
         assert await connection.run_sync(_differences) == []
 
 
+async def test_a_new_database_is_for_its_owner_alone(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/data/codelab.db")
+    await upgrade(database)
+    await database.close()
+    folder = tmp_path / "data"
+    assert folder.stat().st_mode & 0o077 == 0
+    assert (folder / "codelab.db").stat().st_mode & 0o077 == 0
+
+
 async def test_predicates_of_partial_indexes(database: Database) -> None:
     """Autogenerate does not see a changed predicate, so it is compared here."""
 
