@@ -68,9 +68,7 @@ class Guard:
         if "*" not in self._hosts and _host_name(headers.get("host", "")) not in self._hosts:
             await problem(InvalidInput("This host name is not served here.", code="bad_host"))(scope, receive, send)
             return
-        if (
-            "\0" in scope["path"] or b"%00" in scope["query_string"]
-        ):  # nothing is called so, and not every database can ask
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:  # nothing has such a name; databases choke on it
             await problem(InvalidInput("The address holds a NUL character.", code="bad_path"))(scope, receive, send)
             return
         length = headers.get("content-length", "0")
