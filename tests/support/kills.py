@@ -41,6 +41,7 @@ def write_script(path: Path) -> Path:
         {"when": {"structured": True}, "structured": {"agent": "coder", "confidence": 0.9, "reason": "work"}},
         {"when": {"human": "talk"}, "text": "This is said slowly, word by word, to the end.", "delay_s": 0.05},
         {"when": {"human": "lecture"}, "text": LONG, "delay_s": 0.05},
+        {"when": {"human": "sermon"}, "text": LONG, "delay_s": 0.5},
         *story("edit", call("edit_file", path="notes.txt", edits=edits), "The file is edited.", delay_s=0.02),
         *story("append", call("execute_command", command="echo ran >> ran.log"), "The line is appended."),
         *story("tree", call("execute_command", command=tree), "The tree was felled."),
@@ -149,6 +150,13 @@ class Patient:
             return newest if newest["status"] in TERMINAL and not waits else None
 
         return dict(until(over, "the turn to end", seconds=seconds))
+
+    def cancel(self) -> dict[str, Any]:
+        """Stop the newest run; how it ended."""
+        with self.service.client() as client:
+            url = f"/api/v1/threads/{self.thread_id}/runs/{self.runs()[0]['id']}/cancel"
+            assert client.post(url).is_success
+        return dict(until(lambda: [r for r in self.runs()[:1] if r["status"] in TERMINAL], "the run to stop")[0])
 
     def told(self) -> tuple[list[Any], list[Any]]:
         """Messages and approvals, without what differs between two tellings of one story."""
