@@ -150,7 +150,7 @@ class CodeLab:
         task: str,
         *,
         agent: str | None = None,
-        approve: str | Decider = "ask",
+        approve: str | Decider | None = None,
         thread_id: str | None = None,
     ) -> AsyncGenerator[Event, None]:
         """Give a task and stream what happens, until the turn rests.
@@ -158,7 +158,7 @@ class CodeLab:
         Args:
             task: What a person would say.
             agent: Who must take it; the router chooses if left out.
-            approve: `ask` ends the stream at the first approval (see `decide` and `resume`), `auto` asks for risky
+            approve: How calls that ask are treated; APPROVALS__MODE if left out. `ask` ends the stream at the first approval (see `decide` and `resume`), `auto` asks for risky
                 calls only, `deny` refuses them all; a callable answers each interrupt.
             thread_id: Goes on with this thread; a new one if left out.
         """
@@ -187,10 +187,10 @@ class CodeLab:
             self._followed -= Counter([thread_id])
 
     async def start(
-        self, task: str, *, agent: str | None = None, mode: str = "ask", thread_id: str | None = None
+        self, task: str, *, agent: str | None = None, mode: str | None = None, thread_id: str | None = None
     ) -> Json:
         """Start a turn and return its first run, without waiting for it."""
-        settings = RunSettings(agent=agent, approval_mode=mode)
+        settings = RunSettings(agent=agent, approval_mode=mode or self.runtime.settings.approvals.mode.value)
         if thread_id is not None:
             return _json(await self.runtime.runs.start(LOCAL, thread_id, text=task, settings=settings))
         created = await self.runtime.threads.create(LOCAL, workspace_id=self.workspace_id)

@@ -24,7 +24,7 @@ def chat(
     workspace: Workspace = Path(),
     thread: Annotated[str | None, typer.Option("--thread", "-t", metavar="ID", help=say("opt_thread"))] = None,
     agent: Agent = None,
-    approve: Annotated[ApprovalMode, typer.Option("--approve", help=say("opt_approve"))] = ApprovalMode.ASK,
+    approve: Annotated[ApprovalMode | None, typer.Option("--approve", help=say("opt_approve"))] = None,
     server: Server = None,
     token: Token = None,
 ) -> None:
@@ -33,4 +33,6 @@ def chat(
     from .ending import finish  # noqa: PLC0415
     from .talk import talk  # noqa: PLC0415
 
-    finish(talk(Access(workspace, server, token), thread_id=thread, agent=agent, mode=approve.value))
+    finish(
+        talk(Access(workspace, server, token), thread_id=thread, agent=agent, mode=approve.value if approve else None)
+    )

@@ -52,7 +52,7 @@ class Client(Service, Protocol):
         """The conversations."""
 
     async def start(
-        self, task: str, *, agent: str | None = None, mode: str = "ask", thread_id: str | None = None
+        self, task: str, *, agent: str | None = None, mode: str | None = None, thread_id: str | None = None
     ) -> Json:
         """Start a turn; its first run."""
 

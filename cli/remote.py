@@ -72,7 +72,7 @@ class Remote:
         return response.json() if response.content else None
 
     async def start(
-        self, task: str, *, agent: str | None = None, mode: str = "ask", thread_id: str | None = None
+        self, task: str, *, agent: str | None = None, mode: str | None = None, thread_id: str | None = None
     ) -> Json:
         """See `Client`."""
         body = {"text": task, "agent": agent, "approval_mode": mode}

@@ -28,7 +28,7 @@ def run(
     *,
     workspace: Workspace = Path(),
     agent: Agent = None,
-    approve: Annotated[ApprovalMode, typer.Option("--approve", help=say("opt_approve"))] = ApprovalMode.ASK,
+    approve: Annotated[ApprovalMode | None, typer.Option("--approve", help=say("opt_approve"))] = None,
     as_json: AsJson = False,
     server: Server = None,
     token: Token = None,
@@ -39,4 +39,4 @@ def run(
     from .task import give_task  # noqa: PLC0415
 
     access = Access(workspace, server, token)
-    finish(give_task(access, task, agent=agent, mode=approve.value, as_json=as_json))
+    finish(give_task(access, task, agent=agent, mode=approve.value if approve else None, as_json=as_json))

@@ -22,7 +22,7 @@ from .texts import say
 from .transcript import Transcript
 
 
-async def talk(access: Access, *, thread_id: str | None, agent: str | None, mode: str) -> int:
+async def talk(access: Access, *, thread_id: str | None, agent: str | None, mode: str | None) -> int:
     """`codelab chat`."""
     if not on_a_terminal():
         complain(say("chat_needs_terminal"))
@@ -46,7 +46,7 @@ class Chat:
     """
 
     def __init__(
-        self, client: Client, console: Console, ask: Ask, *, agent: str | None = None, mode: str = "ask"
+        self, client: Client, console: Console, ask: Ask, *, agent: str | None = None, mode: str | None = None
     ) -> None:
         self.thread_id: str | None = None
         self._client = client

@@ -62,7 +62,7 @@ def _tell_how_to_go_on(thread_id: str, event: Event) -> None:
     hint(say("waiting_resume", thread=thread_id))
 
 
-async def give_task(access: Access, task: str, *, agent: str | None, mode: str, as_json: bool) -> int:
+async def give_task(access: Access, task: str, *, agent: str | None, mode: str | None, as_json: bool) -> int:
     """`codelab run`."""
     async with connect(access) as client:
         run = await client.start(task, agent=agent, mode=mode)

@@ -27,7 +27,7 @@ class DatabaseSettings(BaseModel):
 class RedisSettings(BaseModel):
     """Wake-ups and live tails across processes; losing it loses latency only."""
 
-    url: str | None = Field(None, description="redis://…; default none (in-process)")
+    url: str | None = Field(None, description="redis://…; reserved for several processes: not read yet")
 
 
 class ServerSettings(BaseModel):
@@ -61,7 +61,7 @@ class ModelNames(BaseModel):
 
     strong: str | None = None
     fast: str | None = None
-    embed: str | None = None
+    embed: str | None = Field(None, description="Reserved: not read yet")
 
 
 class LLMSettings(BaseModel):
@@ -83,7 +83,7 @@ class WorkspaceSettings(BaseModel):
 class ApprovalSettings(BaseModel):
     """How approvals behave."""
 
-    mode: ApprovalMode = ApprovalMode.ASK
+    mode: ApprovalMode = Field(ApprovalMode.ASK, description="Of turns whose client names none: ask, auto or deny")
     expiry: timedelta = timedelta(hours=24)
 
 
@@ -101,7 +101,7 @@ class RunSettingsGroup(BaseModel):
 class TracingSettings(BaseModel):
     """OpenTelemetry export."""
 
-    endpoint: str | None = None
+    endpoint: str | None = Field(None, description="OTLP over HTTP; reserved: not read yet")
 
 
 class LogSettings(BaseModel):
@@ -138,6 +138,16 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @property
+    def unused(self) -> list[str]:
+        """The settings that were set and that this version does not read: whoever starts it should know."""
+        reserved = {
+            "CODELAB_REDIS__URL": self.redis.url,
+            "CODELAB_TRACING__ENDPOINT": self.tracing.endpoint,
+            "CODELAB_LLM__MODELS__EMBED": self.llm.models.embed,
+        }
+        return [name for name, value in reserved.items() if value]
 
     @property
     def database_url(self) -> str:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from langgraph.graph.state import CompiledStateGraph
 
 from ..agents.build import Limits
@@ -38,6 +39,7 @@ from .threads.service import ThreadService
 from .workspaces.service import WorkspaceService
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
+log = structlog.get_logger(__name__)
 CHANGING = frozenset(name for name, spec in REGISTRY.items() if spec.effect is not Effect.NONE)
 
 
@@ -107,6 +109,8 @@ async def build_runtime(
         graph=graph,
         owner=owner or Owner.here(),
     )
+    for name in settings.unused:
+        log.warning("setting_unused", setting=name)
     database = Database(settings.database_url)
     try:
         await prepare(database)

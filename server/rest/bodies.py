@@ -40,16 +40,16 @@ class NewRun(Body):
 
     text: str = Field(min_length=1, max_length=200_000)
     agent: str | None = Field(None, max_length=40, description="Name one agent; the router chooses otherwise")
-    approval_mode: ApprovalMode = ApprovalMode.ASK
+    approval_mode: ApprovalMode | None = Field(None, description="Default: the server's APPROVALS__MODE")
     model: Literal["strong", "fast"] | None = None
     max_model_calls: int | None = Field(None, ge=1)
     max_tool_calls: int | None = Field(None, ge=1)
 
-    def settings(self) -> RunSettings:
+    def settings(self, default_mode: ApprovalMode) -> RunSettings:
         """The run settings these fields make."""
         return RunSettings(
             agent=self.agent,
-            approval_mode=self.approval_mode.value,
+            approval_mode=(self.approval_mode or default_mode).value,
             model=self.model,
             max_model_calls=self.max_model_calls,
             max_tool_calls=self.max_tool_calls,

@@ -17,7 +17,9 @@ async def start_run(
     thread_id: str, body: NewRun, request: Request, principal: RunWriter, runtime: CurrentRuntime
 ) -> Response:
     """Start a turn. With `Accept: text/event-stream` the answer is the run's events as they happen."""
-    run = await runtime.runs.start(principal, thread_id, text=body.text, settings=body.settings())
+    run = await runtime.runs.start(
+        principal, thread_id, text=body.text, settings=body.settings(runtime.settings.approvals.mode)
+    )
     headers = {"location": f"/api/v1/threads/{thread_id}/runs/{run.id}"}
     if "text/event-stream" in request.headers.get("accept", ""):
         thread = await runtime.threads.get(principal, thread_id)

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from codelab.core.types import ApprovalMode
 from codelab.llm.scripted import ScriptedChatModel
 from tests.support.repos import git
 
@@ -253,3 +254,14 @@ async def test_deleting_a_thread(client: httpx.AsyncClient, git_repo: Any) -> No
     await start(client, thread_id, "slow please")
     assert (await client.delete(f"/api/v1/threads/{thread_id}")).status_code == 204
     assert (await client.get(f"/api/v1/threads/{thread_id}")).status_code == 404
+
+
+async def test_the_servers_own_approval_mode_holds_where_the_client_names_none(
+    client: httpx.AsyncClient, git_repo: Any
+) -> None:
+    runtime = client.app.state.runtime  # type: ignore[attr-defined]
+    runtime.settings.approvals.mode = ApprovalMode.AUTO
+    thread_id = await new_thread(client, git_repo)
+    await start(client, thread_id, "write a note")
+    assert (await rest(client, thread_id))["status"] == "success"
+    assert (git_repo / "note.txt").exists()
