@@ -158,8 +158,9 @@ class CodeLab:
         Args:
             task: What a person would say.
             agent: Who must take it; the router chooses if left out.
-            approve: How calls that ask are treated; APPROVALS__MODE if left out. `ask` ends the stream at the first approval (see `decide` and `resume`), `auto` asks for risky
-                calls only, `deny` refuses them all; a callable answers each interrupt.
+            approve: How calls that ask are treated, APPROVALS__MODE if left out: `ask` ends the stream at the first
+                approval (see `decide` and `resume`), `auto` asks for risky calls only, `deny` refuses them all; a
+                callable answers each interrupt.
             thread_id: Goes on with this thread; a new one if left out.
         """
         mode, decider = (ApprovalMode.ASK.value, approve) if callable(approve) else (approve, None)
