@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -40,6 +42,10 @@ _CONFIG = (
     "gc.auto=0",
     "maintenance.auto=false",
 )
+
+
+_HARMLESS = ("clean=", "smudge=", "process=", "required=false")
+_MOST_ROOTS = 500
 
 
 class GitFailed(InvalidInput):
@@ -87,7 +93,8 @@ async def git(
         GitFailed: Git exited with another code.
         Unavailable: Git is not installed, or took longer than `TIMEOUT_S`.
     """
-    options = [part for item in _CONFIG for part in ("-c", item)]
+    filters = () if env and "GIT_DIR" in env else await _own_filters(root)
+    options = [part for item in (*_CONFIG, *filters) for part in ("-c", item)]
     argv = ["git", "--no-pager", "-C", os.fspath(root), *options, *args]
     code, out, err = await _communicate(argv, stdin or b"", _environment(env or {}))
     result = GitResult(code, out, err.decode("utf-8", "replace").strip())
@@ -95,6 +102,36 @@ async def git(
         name = next((arg for arg in args if not arg.startswith("-")), "")
         raise GitFailed(f"git {name} failed: {result.stderr or result.text.strip() or f'exit code {code}'}")
     return result
+
+
+_FILTERS: dict[tuple[Path, int], tuple[str, ...]] = {}
+
+
+async def _own_filters(root: Path) -> tuple[str, ...]:
+    """Switch off the content filters that the repository's own configuration defines: each is a program to run.
+
+    What the person configured for all their repositories (git-lfs, say) stays.
+    """
+    key = (root, await asyncio.to_thread(_config_time, root))
+    if key not in _FILTERS:
+        listing = ("config", "--includes", "--show-scope", "--name-only", "-z", "--get-regexp", r"^filter\..*")
+        argv = ["git", "-C", os.fspath(root), *listing]
+        _code, out, _err = await _communicate(argv, b"", _environment({}))
+        fields = [os.fsdecode(field) for field in out.split(b"\0") if field]
+        named = zip(fields[::2], fields[1::2], strict=False)
+        own = {name.rpartition(".")[0] for scope, name in named if scope in {"local", "worktree"}}
+        if len(_FILTERS) > _MOST_ROOTS:
+            _FILTERS.clear()
+        _FILTERS[key] = tuple(f"{name}.{part}" for name in sorted(own) for part in _HARMLESS)
+    return _FILTERS[key]
+
+
+def _config_time(root: Path) -> int:
+    """When the configuration near `root` last changed; what lies elsewhere (a worktree's) is read each time anew."""
+    for folder in (root, *root.parents):
+        with suppress(OSError):
+            return (folder / ".git" / "config").stat().st_mtime_ns
+    return time.monotonic_ns()
 
 
 async def is_repository(root: Path) -> bool:

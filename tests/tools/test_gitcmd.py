@@ -9,6 +9,7 @@ import uvloop
 from codelab.core.errors import Unavailable
 from codelab.tools import gitcmd
 from codelab.tools.gitcmd import GitFailed, git, is_repository
+from codelab.tools.snapshots import Snapshots
 
 
 async def test_answers_with_bytes_and_names(tmp_path: Path):
@@ -89,3 +90,25 @@ def test_git_may_leave_its_input_unread_on_uvloop(tmp_path: Path, size: int) -> 
         assert {result.text for result in results} == {".git\n"}
 
     uvloop.run(many())
+
+
+@pytest.mark.parametrize("where", ["config", "included"])
+async def test_a_repositorys_own_filters_run_nothing(tmp_path: Path, where: str) -> None:
+    await git(tmp_path, "init", "-q")
+    await git(tmp_path, "config", "user.name", "a")
+    await git(tmp_path, "config", "user.email", "a@example.com")
+    evil = f'[filter "evil.x"]\n\tclean = touch {tmp_path}/ran; cat\n\trequired = true\n'
+    if where == "config":
+        with (tmp_path / ".git" / "config").open("a") as config:
+            config.write(evil)
+    else:
+        (tmp_path / ".git" / "more").write_text(evil)
+        await git(tmp_path, "config", "include.path", "more")
+    (tmp_path / ".gitattributes").write_text("*.txt filter=evil.x\n")
+    (tmp_path / "a.txt").write_text("one\n")
+    await git(tmp_path, "add", "--all")
+    await git(tmp_path, "commit", "-q", "-m", "first")
+    (tmp_path / "a.txt").write_text("two\n")
+    assert "a.txt" in (await git(tmp_path, "status", "--porcelain")).text
+    assert await Snapshots(tmp_path.parent / "data").capture(tmp_path)
+    assert not (tmp_path / "ran").exists()
