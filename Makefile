@@ -27,8 +27,8 @@ $(STAMP)-dev: requirements-dev.lock pyproject.toml | $(BIN)/uv
 	@mkdir -p .types && ln -sfn .. .types/codelab
 	@touch $@ $(STAMP)-run
 
-run: $(STAMP)-run ## Start the service on 127.0.0.1 with the demo model
-	@$(BIN)/codelab serve $(ARGS)
+run: $(STAMP)-run ## Start the service with the demo model; ARGS="-w DIR" names the workspace
+	@$(BIN)/codelab serve $(or $(ARGS),-w .)
 
 dev: $(STAMP)-dev ## Serve the graphs with `langgraph dev` for Studio
 	@$(BIN)/langgraph dev --no-browser $(ARGS)

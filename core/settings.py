@@ -1,11 +1,11 @@
-"""Settings: environment `CODELAB_…` (`__` nests), or a `.env` file. `codelab config` prints this reference."""
+"""Settings: environment `CODELAB_…` (`__` nests), or a file (`env_file`). `codelab config` prints this reference."""
 
 from __future__ import annotations
 
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -16,6 +16,18 @@ from .types import ApprovalMode
 def default_data_dir() -> Path:
     """Name the XDG data folder; state never lands in the current folder."""
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "codelab"
+
+
+def env_file() -> Path:
+    """Name the file of settings: CODELAB_ENV_FILE, else `.env` in the data folder.
+
+    Never the current folder's: a repository that somebody sent could point the model's endpoint, and so the key,
+    at a host of theirs.
+    """
+    named = os.environ.get("CODELAB_ENV_FILE")
+    return (
+        Path(named).expanduser() if named else Path(os.environ.get("CODELAB_DATA_DIR") or default_data_dir()) / ".env"
+    )
 
 
 class DatabaseSettings(BaseModel):
@@ -117,9 +129,12 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="CODELAB_",
         env_nested_delimiter="__",
-        env_file=".env",
         extra="ignore",
     )
+
+    def __init__(self, **values: Any) -> None:
+        values.setdefault("_env_file", env_file())
+        super().__init__(**values)
 
     data_dir: Path = Field(default_factory=default_data_dir)
     database: DatabaseSettings = DatabaseSettings()

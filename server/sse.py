@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from ..core.errors import InvalidInput
-from ..store.eventlog import LoggedEvent
+from ..store.records import LoggedEvent
 from ..store.texts import dump_json
 from .agui import encode
 

@@ -6,8 +6,6 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Final, cast
 
 from sqlalchemy import Select, String, Table, bindparam, func, select
@@ -17,8 +15,8 @@ from ..core.errors import NotFound
 from ..core.types import utc_now
 from .engine import Database
 from .models import RunEventRow, ThreadRow
+from .records import LoggedEvent, Move, NewEvent, visible
 
-SUPERSEDED: Final = "attempt_superseded"
 FINISHED: Final = "run.finished"
 _THREADS: Final = cast("Table", ThreadRow.__table__)
 _TAKE: Final = (
@@ -44,58 +42,6 @@ _EVENTS: Final = cast("Table", RunEventRow.__table__)
 _APPEND: Final = _EVENTS.insert()
 _BUFFERED = 10_000
 _PAGE = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class NewEvent:
-    """What is about to be logged."""
-
-    type: str
-    data: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """What becomes of the thread with the events: its status, who holds it, and its title if it has none yet."""
-
-    status: str
-    agent: str | None = None
-    title: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedEvent:
-    """One record of the log."""
-
-    thread_id: str
-    seq: int
-    run_id: str | None
-    attempt: int
-    type: str
-    data: dict[str, Any]
-    at: datetime
-
-
-def visible(events: Sequence[LoggedEvent]) -> list[LoggedEvent]:
-    """Hide what a later `attempt_superseded` of the same sequence names. The markers themselves stay."""
-    hidden: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
-    for event in events:
-        if event.type == SUPERSEDED:
-            span = (event.data["from_seq"], event.seq)
-            for kind in ("message_id", "tool_call_id"):
-                for name in event.data.get(f"{kind}s", ()):
-                    hidden[kind, name].append(span)
-    return [event for event in events if not _is_hidden(event, hidden)] if hidden else list(events)
-
-
-def _is_hidden(event: LoggedEvent, hidden: dict[tuple[str, str], list[tuple[int, int]]]) -> bool:
-    spans = (
-        span
-        for kind in ("message_id", "tool_call_id")
-        if isinstance(event.data.get(kind), str)
-        for span in hidden.get((kind, event.data[kind]), ())
-    )
-    return any(start <= event.seq < end for start, end in spans)
 
 
 class LogTransaction:
@@ -179,8 +125,9 @@ class _Subscriber:
         self.wake.set()
 
     async def take(self, timeout_s: float) -> list[LoggedEvent]:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self.wake.wait(), timeout_s)
+        with suppress(TimeoutError):  # not `wait_for`: on Python 3.11 it can swallow a cancellation
+            async with asyncio.timeout(timeout_s):
+                await self.wake.wait()
         self.wake.clear()
         taken = sorted(self.buffer, key=lambda event: event.seq)
         self.buffer.clear()

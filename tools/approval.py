@@ -53,7 +53,7 @@ def allowed_decisions(tool: str) -> tuple[DecisionKind, ...]:
 
 def _judge(facts: CallFacts, pin: PolicyPin) -> Verdict:
     level, reason = _risk(facts)
-    for rule in (_person, _free, _protected, _unclear):
+    for rule in (_person, _protected, _free, _unclear):
         if verdict := rule(facts, reason):
             return verdict
     if any_rule(facts, pin.get("allow", ())):

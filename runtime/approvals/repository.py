@@ -11,8 +11,9 @@ from sqlalchemy.orm import aliased
 
 from ...core.errors import NotFound
 from ...core.types import ApprovalStatus, Principal, RunStatus, utc_now
-from ...store.eventlog import LogTransaction, NewEvent
+from ...store.eventlog import LogTransaction
 from ...store.models import ApprovalRow, ThreadRow, TurnRow
+from ...store.records import NewEvent
 from ..scope import mine
 
 _MINE = select(ApprovalRow).where(

@@ -8,8 +8,9 @@ from typing import Any, Final
 from ...core.errors import Conflict, InvalidInput, NotFound
 from ...core.events import ApprovalDecided, EventBus
 from ...core.types import ApprovalStatus, DecisionKind, Principal, ThreadStatus, utc_now
-from ...store.eventlog import EventLog, LogTransaction, Move
+from ...store.eventlog import EventLog, LogTransaction
 from ...store.models import ApprovalRow, RunRow
+from ...store.records import Move
 from ...store.rows import insert_rows
 from ...store.texts import clean_text
 from ..runs.repository import get_run, new_run

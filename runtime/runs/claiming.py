@@ -8,9 +8,10 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 from ...core.types import Principal
-from ...store.eventlog import EventLog, LogTransaction, NewEvent
+from ...store.eventlog import EventLog, LogTransaction
 from ...store.lease import Lease
 from ...store.models import RunRow, ThreadRow, TurnRow, WorkspaceRow
+from ...store.records import NewEvent
 from ..scope import owner_of
 from .repository import claim
 

@@ -10,9 +10,10 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command
 
-from ...store.eventlog import EventLog, NewEvent
+from ...store.eventlog import EventLog
 from ...store.journal import finished_calls
 from ...store.models import RunRow
+from ...store.records import NewEvent
 from ..threads.service import state_messages
 from .claiming import started
 from .fold import fold

@@ -11,7 +11,8 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import StateSnapshot
 
 from ...core.types import new_id
-from ...store.eventlog import EventLog, NewEvent
+from ...store.eventlog import EventLog
+from ...store.records import NewEvent
 from .stream import result_event
 
 NOT_RUN: Final = "This call was not run: {why}."

@@ -14,9 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...core.errors import CodeLabError
 from ...core.types import ApprovalStatus, RunStatus, ThreadStatus, utc_now
-from ...store.eventlog import LogTransaction, Move, NewEvent
+from ...store.eventlog import LogTransaction
 from ...store.lease import LostLease
 from ...store.models import ApprovalRow, RunRow, TurnRow
+from ...store.records import Move, NewEvent
 from ...store.rows import insert_rows
 from ..approvals.requests import rows_for
 from ..approvals.schemas import Approval

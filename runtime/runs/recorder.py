@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
-from ...store.eventlog import EventLog, NewEvent
+from ...store.eventlog import EventLog
 from ...store.lease import Lease
+from ...store.records import NewEvent
 
 WINDOW_S: Final = 0.05
 _URGENT: Final = frozenset({"text.start", "attempt_superseded"})

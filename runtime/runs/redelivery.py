@@ -13,7 +13,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 
-from ...store.eventlog import SUPERSEDED, LoggedEvent, NewEvent
+from ...store.records import SUPERSEDED, LoggedEvent, NewEvent
 from .speech import whole_message
 from .stream import result_event
 

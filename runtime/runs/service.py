@@ -13,8 +13,9 @@ from ...core.context import RunSettings
 from ...core.errors import Conflict, InvalidInput
 from ...core.settings import AgentsSettings
 from ...core.types import ApprovalMode, Principal, RunStatus, ThreadStatus, new_id, utc_now
-from ...store.eventlog import EventLog, LogTransaction, Move, NewEvent
+from ...store.eventlog import EventLog, LogTransaction
 from ...store.models import RunRow, ThreadRow, TurnRow
+from ...store.records import Move, NewEvent
 from ...store.rows import insert_rows
 from ...store.texts import clean_text
 from ..approvals.repository import cancel_pending

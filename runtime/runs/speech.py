@@ -7,7 +7,7 @@ import json
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.tool import ToolCallChunk
 
-from ...store.eventlog import NewEvent
+from ...store.records import NewEvent
 
 
 class Speech:

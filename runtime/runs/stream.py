@@ -14,7 +14,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 from langgraph.types import Interrupt
 
-from ...store.eventlog import NewEvent
+from ...store.records import NewEvent
 from .plain import plain
 from .speech import Speech, whole_message
 

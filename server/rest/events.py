@@ -7,7 +7,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 
-from ...store.eventlog import EventLog, LoggedEvent
+from ...store.eventlog import EventLog
+from ...store.records import LoggedEvent
 from ..deps import CurrentRuntime, RunReader
 from ..sse import position, stream
 

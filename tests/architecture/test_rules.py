@@ -29,7 +29,7 @@ MAY_CATCH_EVERYTHING = {
     "graph/router.py Router._ask_model",  # whatever a provider raises, the current agent goes on
 }
 # Transactions of ours end in the engine; the checkpointer has a connection that is not ours.
-MAY_COMMIT = {"store/engine.py", "store/checkpoints.py"}
+MAY_COMMIT = {"store/engine.py", "store/checkpoints.py", "store/sqlite.py"}
 WEB_ROOMS = {"server", "auth"}
 BANNED_SUFFIXES = ("Manager", "Helper", "Handler", "Util", "Utils", "Impl", "DTO", "Dto")
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.\w+)+")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.support import postgres
-from tests.support.kills import LONG, Patient, rows, sleepers, soon, texts, write_script
+from tests.support.kills import LONG, Patient, await_row, sleepers, soon, texts, write_script
 from tests.support.repos import make_repo
 from tests.support.service import Event, Service, answers, scripted_server, until
 
@@ -107,7 +107,7 @@ def test_right_after_the_decision(patient: Patient, moment: str) -> None:
     assert patient.decide(approval).status_code == 200
     if moment == "claimed":
         query = "SELECT id FROM runs WHERE thread_id = :t AND attempt > 0 AND resumes_run_id IS NOT NULL"
-        soon(lambda: rows(str(patient.service.database_url), query, t=patient.thread_id))
+        await_row(str(patient.service.database_url), query, t=patient.thread_id)
     patient.service.kill()
     patient.service.start()
     again = patient.decide(approval)
@@ -118,11 +118,14 @@ def test_right_after_the_decision(patient: Patient, moment: str) -> None:
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_in_a_file_tool(patient: Patient, moment: str) -> None:
-    """Before the effect (the folder has just been kept), and after it (the file has just changed)."""
+    """Before the effect (its start has just been recorded), and after it (the file has just changed)."""
     patient.say("edit")
     assert patient.decide(patient.approval()).status_code == 200
-    kept = patient.folder / ".git" / "refs" / "codelab" / patient.thread_id
-    soon(kept.exists if moment == "before" else lambda: patient.notes != "one\n")
+    if moment == "before":
+        query = "SELECT state FROM tool_executions WHERE thread_id = :t"
+        await_row(str(patient.service.database_url), query, t=patient.thread_id)
+    else:
+        soon(lambda: patient.notes != "one\n")
     patient.service.kill()
     healed(patient, "edit")
     assert patient.notes == "one two\n"

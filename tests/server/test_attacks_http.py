@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from codelab.auth.local import COOKIE, LocalAuth
 from codelab.core.types import utc_now
 from codelab.server.sse import encoded
-from codelab.store.eventlog import LoggedEvent
+from codelab.store.records import LoggedEvent
 from tests.server.conftest import TOKEN
 
 

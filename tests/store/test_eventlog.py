@@ -10,8 +10,9 @@ from sqlalchemy import delete
 
 from codelab.core.errors import NotFound
 from codelab.store.engine import Database
-from codelab.store.eventlog import SUPERSEDED, EventLog, LoggedEvent, NewEvent, visible
+from codelab.store.eventlog import EventLog
 from codelab.store.models import ThreadRow
+from codelab.store.records import SUPERSEDED, LoggedEvent, NewEvent, visible
 
 NAMES = st.sampled_from(["a", "b", "c"])
 RECORD = st.one_of(

@@ -195,6 +195,16 @@ def rows(url: str, query: str, **values: Any) -> list[Any]:
         engine.dispose()
 
 
+def await_row(url: str, query: str, **values: Any) -> None:
+    """Wait until a query finds something, on one connection: what is waited for lasts a millisecond."""
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
+    try:
+        with engine.connect() as connection:
+            soon(lambda: connection.execute(text(query), values).first())
+    finally:
+        engine.dispose()
+
+
 def check_rows(url: str, thread_id: str) -> None:
     """No gap in the log, every run ended once, nothing left open."""
     seqs = [row.seq for row in rows(url, "SELECT seq FROM run_events WHERE thread_id = :t ORDER BY seq", t=thread_id)]

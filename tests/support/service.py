@@ -82,7 +82,7 @@ class Service:
         args = [sys.executable, "-m", "codelab.cli", "serve", "-w", str(self.workspace), "--port", str(self.port)]
         log = (self.data_dir.parent / "serve.log").open("ab")
         self.process = subprocess.Popen(args, env=self.env, stdout=log, stderr=log, cwd=self.data_dir.parent)
-        until(lambda: answers(f"{self.url}/health/ready"), "the service")
+        until(lambda: answers(f"{self.url}/health/ready"), "the service", seconds=90)
         return self
 
     def kill(self) -> None:
@@ -102,7 +102,7 @@ def scripted_server(script: Path) -> Iterator[str]:
     args = [sys.executable, "-m", "codelab.llm.scripted_server", "--script", str(script), "--port", str(port)]
     process = subprocess.Popen(args)
     try:
-        until(lambda: answers(f"http://127.0.0.1:{port}/v1/models"), "the scripted model server")
+        until(lambda: answers(f"http://127.0.0.1:{port}/v1/models"), "the scripted model server", seconds=60)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
         process.kill()
