@@ -13,6 +13,7 @@ import os
 import shutil
 import stat
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -69,6 +70,7 @@ class Snapshots:
         self._scratch = data_dir.absolute() / "scratch"
         self._indexes: tempfile.TemporaryDirectory[str] | None = None
         self._known: dict[str, _Known] = {}
+        self._finding = threading.Lock()
         self._stores: dict[tuple[Path, bool], _Store] = {}
 
     async def take(self, root: Path, ref: str) -> str | None:
@@ -91,8 +93,9 @@ class Snapshots:
         async with known.lock:
             try:
                 return await _written(store, known)
-            except GitFailed:  # an index that git cannot read, say after a full disk: begin anew
+            except GitFailed:  # an index that git cannot read, say after a full disk, or that was swept: begin anew
                 known.index.unlink(missing_ok=True)
+                known.index.parent.mkdir(parents=True, exist_ok=True)
                 known.tree = None
                 return await _written(store, known)
 
@@ -167,16 +170,17 @@ class Snapshots:
     def _index_of(self, store: _Store) -> _Known:
         """Our index of a folder; the first one starts from the known one, for its file times."""
         name = f"{_name_of(store.root)}-{'shadow' if store.shadow else 'git'}"
-        if name not in self._known:
-            if self._indexes is None:
-                self._scratch.mkdir(parents=True, exist_ok=True)
-                _sweep(self._scratch)
-                self._indexes = tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True)
-            index = Path(self._indexes.name) / name
-            with suppress(FileNotFoundError):
-                shutil.copy2(store.index, index)  # with its time: git trusts no file as young as its index
-            self._known[name] = _Known(index)
-        return self._known[name]
+        with self._finding:  # several threads at once: of two folders made, the one let go would take its files along
+            if name not in self._known:
+                if self._indexes is None:
+                    self._scratch.mkdir(parents=True, exist_ok=True)
+                    _sweep(self._scratch)
+                    self._indexes = tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True)
+                index = Path(self._indexes.name) / name
+                with suppress(FileNotFoundError):
+                    shutil.copy2(store.index, index)  # with its time: git trusts no file as young as its index
+                self._known[name] = _Known(index)
+            return self._known[name]
 
 
 async def _written(store: _Store, known: _Known) -> str:

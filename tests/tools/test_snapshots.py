@@ -1,5 +1,7 @@
 """Snapshots: a turn as a diff, undone without touching the person's index, HEAD or branches."""
 
+import asyncio
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -199,3 +201,24 @@ async def test_snapshots_are_forgotten_by_thread(root: Path, snapshots: Snapshot
 async def test_without_git_there_is_no_snapshot(root: Path, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", "/nowhere")
     assert await snapshots.take(root, BEFORE) is None
+
+
+async def test_many_first_snapshots_at_once_share_one_index(tmp_path: Path):
+    """Turns that are recovered together after a restart all look at their folder at the same moment."""
+    root = tmp_path / "project"
+    root.mkdir()
+    await committed(root)
+    for attempt in range(8):
+        snapshots = Snapshots(tmp_path / f"data{attempt}")
+        trees = await asyncio.gather(*(snapshots.capture(root) for _ in range(6)))
+        assert len(set(trees)) == 1
+        assert len(list((tmp_path / f"data{attempt}" / "scratch").iterdir())) == 1
+
+
+async def test_an_index_that_was_swept_away_is_made_anew(root: Path, snapshots: Snapshots, tmp_path: Path):
+    await committed(root)
+    first = await snapshots.capture(root)
+    for folder in tmp_path.rglob("scratch/*"):
+        shutil.rmtree(folder)
+    (root / "more.txt").write_text("more", "utf-8")
+    assert await snapshots.capture(root) not in {None, first}
