@@ -99,6 +99,10 @@ class Snapshots:
                 known.tree = None
                 return await _written(store, known)
 
+    def knows(self, root: Path) -> bool:
+        """Whether the folder was captured before, so that the next capture is one look at what changed since."""
+        return any(known.tree is not None for name, known in self._known.items() if name.startswith(_name_of(root)))
+
     async def keep(self, root: Path, trees: Mapping[str, str]) -> None:
         """Name trees (ref → tree), so that git never throws them away."""
         lines = "".join(f"update {ref} {tree}\n" for ref, tree in trees.items())

@@ -55,7 +55,8 @@ class TurnSnapshots:
         theirs, and no undo may touch it.
         """
         turn = claimed.turn
-        if tool in self._changing and turn.snapshot_before is None and turn.id not in self._warm:
+        known = turn.snapshot_before is not None or turn.id in self._warm
+        if tool in self._changing and not known and not self._snapshots.knows(Path(claimed.workspace_path)):
             self._warm[turn.id] = asyncio.create_task(self._captured(claimed))
 
     async def before(self, claimed: Claimed) -> str | None:
