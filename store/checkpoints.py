@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -30,6 +31,7 @@ from .sqlite import open_connection
 Fence = Callable[[], None]
 """Raises when the run that writes has lost its lease."""
 
+_NOTE_STEP = "INSERT INTO store_migrations (v) SELECT coalesce(max(v), -1) + 1 FROM store_migrations"
 _SQLITE_TABLES = ("checkpoints", "writes")
 _POSTGRES_TABLES = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
 
@@ -118,6 +120,7 @@ class SqliteCheckpoints(Checkpoints):
     def __init__(self, connection: aiosqlite.Connection, store: aiosqlite.Connection) -> None:
         super().__init__()
         self._connection = connection
+        self._store_connection = store
         self._shared = _SqliteSaver(connection, serde=make_serde())
         self.store = AsyncSqliteStore(store)
 
@@ -131,7 +134,20 @@ class SqliteCheckpoints(Checkpoints):
         """Create what is missing; part of every start."""
         await self._shared.setup()
         if isinstance(self.store, AsyncSqliteStore):
-            await self.store.setup()
+            await self._set_up_store(self.store)
+
+    async def _set_up_store(self, store: AsyncSqliteStore) -> None:
+        """Run the store's own migrations; a step that a kill cut off between doing and noting it is noted now."""
+        for _ in store.MIGRATIONS:
+            try:
+                await store.setup()
+            except sqlite3.OperationalError as exc:
+                if "duplicate column name" not in str(exc):
+                    raise
+                await self._store_connection.execute(_NOTE_STEP)
+            else:
+                return
+        await store.setup()
 
     async def prune(self, thread_id: str) -> None:
         """Drop a resting thread's sub-graph checkpoints."""

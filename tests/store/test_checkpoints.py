@@ -1,5 +1,7 @@
 """Savers: strict, fenced, pruned; and every type of our state comes back as it went in."""
 
+import sqlite3
+from contextlib import closing
 from typing import Annotated, Any
 
 import pytest
@@ -121,4 +123,18 @@ async def test_long_term_store(where: str) -> None:
         item = await checkpoints.store.aget(("me",), "k")
         assert item is not None
         assert item.value == {"v": 1}
+    await database.close()
+
+
+@pytest.mark.parametrize("noted", [2, 3])
+async def test_a_set_up_that_a_kill_cut_off_is_finished_by_the_next_start(sqlite_url: str, noted: int) -> None:
+    database = Database(sqlite_url)
+    with closing(sqlite3.connect(str(database.file))) as raw:
+        raw.execute("DELETE FROM store_migrations WHERE v >= ?", (noted,))
+        raw.commit()
+    async with open_checkpoints(database) as checkpoints:
+        await checkpoints.setup()
+        await checkpoints.store.aput(("a",), "k", {"v": 1}, ttl=5)
+        found = await checkpoints.store.aget(("a",), "k")
+    assert found is not None
     await database.close()
