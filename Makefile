@@ -6,7 +6,7 @@ UV     := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip
 STAMP  := $(VENV)/.codelab
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test e2e check lint types arch cov evals bench lock clean
+.PHONY: help run dev test e2e check lint types arch cov gates evals bench lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
@@ -50,8 +50,15 @@ types: $(STAMP)-dev ## mypy --strict
 arch: $(STAMP)-dev ## Import order and the architecture tests
 	@$(BIN)/lint-imports --no-cache && $(BIN)/pytest -q -m "not e2e" tests/architecture
 
-cov: $(STAMP)-dev ## Tests with coverage; at least 85 %
-	@$(BIN)/pytest -n 2 -m "not e2e" --cov --cov-report=term --cov-fail-under=85 $(ARGS)
+COV    := --cov --cov-report=term --cov-fail-under=85
+GATES  := */tools/approval.py,*/tools/permissions.py,*/tools/policy.py,*/tools/commands.py,*/agents/gate.py,*/runtime/approvals/*.py
+
+cov: $(STAMP)-dev ## Tests with coverage: 85 %, and every branch of policy and approvals
+	@$(BIN)/pytest -n 2 -m "not e2e" $(COV) $(ARGS)
+	@$(MAKE) --no-print-directory gates
+
+gates: $(STAMP)-dev # After a run with coverage: no branch of policy and approvals is untested
+	@$(BIN)/coverage report --show-missing --include='$(GATES)' --fail-under=100
 
 evals: $(STAMP)-dev ## Run every eval suite with the scripted model
 	@$(BIN)/codelab eval run $(ARGS)

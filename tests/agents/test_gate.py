@@ -12,6 +12,7 @@ from langgraph.errors import is_invalid_resume
 from langgraph.types import Command
 
 from codelab.agents.build import Limits, middleware_of
+from codelab.agents.gate import prepend
 from codelab.agents.host import ContextHost
 from codelab.agents.spec import load_agents
 from codelab.agents.state import TurnState
@@ -250,3 +251,8 @@ async def test_tool_outcomes_are_published(root: Path) -> None:
     await it.answer(await it.say("write"), APPROVE)
     outcomes = {e.tool: e.outcome for e in it.events if e.type == "tool.completed"}
     assert outcomes == {"write_file": "ok", "read_file": "error"}
+
+
+def test_a_notice_leaves_a_command_whole() -> None:
+    update = Command(update={"todos": []})
+    assert prepend(update, "The person says: ok") is update

@@ -223,3 +223,9 @@ def test_a_graph_needs_agents_that_fit_the_mode() -> None:
         build_graph(agents={}, models=StaticModels(ScriptedChatModel.of()), host=ContextHost())
     with pytest.raises(ConfigError):
         build_graph(agents=agents, models=StaticModels(ScriptedChatModel.of()), host=ContextHost(), mode="single")
+
+
+async def test_a_router_model_that_names_nobody_we_know_is_not_followed(root: Path) -> None:
+    it = Lab(root, [routed("root", 0.9), says("ok")], agent=None)
+    await it.say("hm, the whole billing thing")
+    assert speakers(it) == ["Ask"]

@@ -126,3 +126,23 @@ def test_an_expired_call_that_cannot_be_rejected_is_answered() -> None:
     (row,) = _rows({"action_requests": [action], "review_configs": [config]})
     row.status = "expired"
     assert resume_for([row]) == {"i": {"decisions": [{"type": "respond", "message": EXPIRED_TEXT}]}}
+
+
+async def test_the_clock_leaves_alone_what_a_person_or_a_deletion_was_quicker_with(lab: Lab) -> None:
+    await lab.say("touch")
+    (asked,) = await lab.pending()
+    await lab.decide("reject", message="no")
+    await lab.rt.approvals._expire(ME, asked.id)
+    assert (await lab.rt.approvals.get(ME, asked.id)).status == "rejected"
+    await lab.rt.threads.delete(ME, lab.thread_id)
+    await lab.rt.approvals._expire(ME, asked.id)
+
+
+async def test_the_same_answer_again_is_replayed_and_another_answer_refused(lab: Lab) -> None:
+    await lab.say("touch")
+    (asked,) = await lab.pending()
+    await lab.rt.approvals.decide(ME, asked.id, "respond", message="blue")
+    _, replayed = await lab.rt.approvals.decide(ME, asked.id, "respond", message="blue")
+    assert replayed
+    with pytest.raises(Conflict):
+        await lab.rt.approvals.decide(ME, asked.id, "respond", message="red")

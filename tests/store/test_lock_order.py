@@ -12,12 +12,11 @@ from codelab.store.lease import Lease
 from codelab.tools.context import CallKey
 
 
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)  # SQLite has one writer at a time
 async def test_a_call_begins_while_a_cancel_locks_thread_then_run(
     database: Database, thread_id: str, run_id: str
 ) -> None:
     """A call's start locks the run, and its row refers to the thread; a cancel locks the thread, then the run."""
-    if database.is_sqlite:
-        pytest.skip("one writer at a time")
     lease = Lease(run_id, 1, "me")
     locked, waiting = asyncio.Event(), asyncio.Event()
 
