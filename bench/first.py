@@ -15,8 +15,7 @@ WARM = 5
 
 async def _one(client: Client, thread: str) -> float:
     async with client.following(thread) as events:
-        body = {"text": "write a note", "agent": "coder"}
-        (await client.http.post(f"/api/v1/threads/{thread}/runs", json=body)).raise_for_status()
+        await client.start(thread, "write a note")
         waited = 0.0
         async for event in events:
             if event["type"] == "TEXT_MESSAGE_CONTENT" and not waited:

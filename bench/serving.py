@@ -15,11 +15,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import uvicorn
 from pydantic import SecretStr
 
 from bench.scripts import ClockedChatModel, long_history, scripted
+from bench.wire import Wire
 from codelab.auth.local import LOCAL
 from codelab.core.settings import DatabaseSettings, ServerSettings, Settings
 from codelab.llm.models import StaticModels
@@ -33,26 +33,35 @@ Events = AsyncIterator[dict[str, Any]]
 class Client:
     """Takes turns over HTTP and SSE."""
 
-    def __init__(self, http: httpx.AsyncClient, threads: list[str]) -> None:
-        self.http = http
+    def __init__(self, port: int, threads: list[str]) -> None:
         self.threads = threads
+        self._port = port
+        self._calls = Wire(port, TOKEN)
+
+    async def open(self) -> Client:
+        """Connect for the calls; each stream has a connection of its own, as in a browser."""
+        await self._calls.open()
+        return self
 
     @asynccontextmanager
     async def following(self, thread_id: str) -> AsyncIterator[Events]:
         """Follow a thread as an open page does: one stream over all its runs."""
-        async with self.http.stream("GET", f"/api/v1/threads/{thread_id}/events") as response:
-            response.raise_for_status()
-            yield _events(response)
+        wire = await Wire(self._port, TOKEN).open()
+        try:
+            yield wire.events(f"/api/v1/threads/{thread_id}/events")
+        finally:
+            wire.close()
+
+    async def start(self, thread_id: str, text: str) -> None:
+        """Say something."""
+        await self._calls.post(f"/api/v1/threads/{thread_id}/runs", {"text": text, "agent": "coder"})
 
     async def turn(self, thread_id: str, text: str, events: Events) -> None:
         """POST, wait for the interrupt, decide, wait for the end."""
-        body = {"text": text, "agent": "coder"}
-        started = await self.http.post(f"/api/v1/threads/{thread_id}/runs", json=body)
-        started.raise_for_status()
+        await self.start(thread_id, text)
         outcome = await _rest(events)
         approval = outcome["interrupts"][0]["id"]
-        decided = await self.http.post(f"/api/v1/approvals/{approval}", json={"decision": "approve"})
-        decided.raise_for_status()
+        await self._calls.post(f"/api/v1/approvals/{approval}", {"decision": "approve"})
         assert (await _rest(events))["type"] == "success"
 
 
@@ -65,12 +74,6 @@ async def _rest(events: Events) -> dict[str, Any]:
     raise AssertionError("the stream ended before the run")
 
 
-async def _events(response: httpx.Response) -> Events:
-    async for line in response.aiter_lines():
-        if line.startswith("data:"):
-            yield json.loads(line[5:])
-
-
 @asynccontextmanager
 async def served(folder: Path, database: str, *, threads: int, long: bool) -> AsyncIterator[Client]:
     """Start the process and connect to it."""
@@ -81,10 +84,7 @@ async def served(folder: Path, database: str, *, threads: int, long: bool) -> As
     assert process.stdout
     try:
         told = json.loads(await process.stdout.readline())
-        headers = {"authorization": f"Bearer {TOKEN}"}
-        base = f"http://127.0.0.1:{told['port']}"
-        async with httpx.AsyncClient(base_url=base, headers=headers, timeout=60) as http:
-            yield Client(http, told["threads"])
+        yield await Client(told["port"], told["threads"]).open()
     finally:
         process.stdin.close()
         await process.wait()
