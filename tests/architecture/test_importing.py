@@ -7,8 +7,6 @@ import re
 import subprocess
 import sys
 
-import pytest
-
 from tests.support.tree import ROOT, module_of, name_of, parse, sources
 
 ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8"}
@@ -112,8 +110,6 @@ except SystemExit as done:
     assert not done.code, done.code
 print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
 """
-    if not (ROOT / "cli" / "__init__.py").exists():
-        pytest.skip("there is no command line yet")
     done = run_python(code)
     assert done.returncode == 0, done.stderr
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
