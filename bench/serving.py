@@ -125,6 +125,4 @@ async def _serve(folder: Path, database: str, count: int, *, long: bool) -> None
 
 
 if __name__ == "__main__":
-    import uvloop
-
-    uvloop.run(_serve(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), long=sys.argv[4] == "1"))
+    asyncio.run(_serve(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), long=sys.argv[4] == "1"))
