@@ -23,6 +23,7 @@ from .spec import ToolSpec
 from .workspace import Workspace
 
 _MOST_WORDS = 200
+_DEEPEST = 40
 _MOST_FOLDERS = 8
 _MOST_ENTRIES = 2000
 _PATTERN = re.compile(r"[*?\[]")
@@ -33,6 +34,8 @@ _BAD_INPUT = (CodeLabError, OSError, ValueError, TypeError, KeyError, AttributeE
 
 async def gather(name: str, args: Mapping[str, Any], workspace: Workspace) -> CallFacts:
     """Resolve everything a call names. Never raises for bad input: `refused` says what is wrong with it."""
+    if _is_deep(args):
+        return CallFacts(name, known=True, group=ToolGroup.FLOW, refused=f"the arguments nest deeper than {_DEEPEST}")
     if name in BUILT_ELSEWHERE:
         return CallFacts(name, known=True, group=BUILT_ELSEWHERE[name])
     spec = REGISTRY.get(name)
@@ -42,6 +45,22 @@ async def gather(name: str, args: Mapping[str, Any], workspace: Workspace) -> Ca
         return await _known(spec, args, workspace)
     except _BAD_INPUT as exc:
         return CallFacts(name, known=True, group=spec.group, refused=_sentence(exc))
+
+
+def _is_deep(args: Any) -> bool:
+    """Whether arguments nest so deep that whatever reads them later, by recursion, would fail."""
+    layer = [args]
+    for _ in range(_DEEPEST):
+        layer = [inner for value in layer for inner in _inside(value)]
+        if not layer:
+            return False
+    return True
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
 
 
 async def _known(spec: ToolSpec, args: Mapping[str, Any], workspace: Workspace) -> CallFacts:

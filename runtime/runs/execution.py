@@ -215,7 +215,7 @@ class Execution:
             await writing.session.execute(
                 update(RunRow)
                 .where(RunRow.id == self.lease.run_id)
-                .values(status=RunStatus.PENDING, owner=None, heartbeat_at=None)
+                .values(status=RunStatus.PENDING, owner=None, heartbeat_at=None, handed_back=RunRow.handed_back + 1)
             )
 
     def _about(self) -> dict[str, Any]:

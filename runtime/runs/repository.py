@@ -79,6 +79,7 @@ def new_run(principal: Principal, *, thread_id: str, turn_id: str, settings: dic
         status=RunStatus.PENDING,
         settings=settings,
         attempt=0,
+        handed_back=0,
         cancel_requested=False,
         created_at=utc_now(),
         **owned_by(principal),

@@ -95,7 +95,8 @@ class Sweeper:
     async def _take_back(self, row: RunRow) -> None:
         async with self._engine.log.transaction() as writing:
             await writing.lock(row.thread_id)
-            if row.attempt >= self._engine.settings.runs.max_attempts:
+            # A process that ended in good order and gave the run back is no failed delivery.
+            if row.attempt - row.handed_back >= self._engine.settings.runs.max_attempts:
                 await self._give_up(writing, row)
                 return
             if not await requeue(writing.session, row):

@@ -36,6 +36,7 @@ class RunRow(Owned, Base):
     settings: Mapped[dict[str, Any]]
     usage: Mapped[dict[str, Any] | None]
     attempt: Mapped[int]
+    handed_back: Mapped[int]
     owner: Mapped[str | None]
     heartbeat_at: Mapped[datetime | None]
     cancel_requested: Mapped[bool]

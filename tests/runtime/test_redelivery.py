@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage
+from sqlalchemy import select, update
 
 from codelab.core.types import RunStatus
 from codelab.runtime.runs.owner import Owner
+from codelab.store.models import RunRow
 from tests.runtime.conftest import DEAD, ME, Lab, Open
 from tests.runtime.toy import Toy, script
 
@@ -245,6 +247,8 @@ async def test_shutdown_gives_runs_back(open_lab: Open, database_url: str, toy: 
     async with open_lab(database_url, thread_id=lab.thread_id) as again:
         run = await again.wait(run)
         assert (run.status, run.attempt) == (RunStatus.SUCCESS, 2)
+        async with again.rt.database.read() as session:
+            assert (await session.scalars(select(RunRow.handed_back))).all() == [1]
         assert toy.ran == [("look", "a.txt")]
         _visible_once(await again.events())
 
@@ -271,3 +275,23 @@ def test_owner_names() -> None:
     assert not Owner("elsewhere", 1, "1", "x").is_dead
     assert Owner(here.host, here.pid, "1", "x").is_dead
     assert Owner.parse("nonsense") is None
+
+
+async def test_a_run_given_back_in_good_order_is_no_failed_delivery(
+    open_lab: Open, database_url: str, toy: Toy
+) -> None:
+    thread_id = None
+    for _ in range(2):
+        toy.inside = crash = Crash()
+        async with open_lab(database_url, thread_id=thread_id, owner=DEAD) as lab:
+            if thread_id is None:
+                await lab.start("look")
+            thread_id = lab.thread_id
+            await asyncio.wait_for(crash.here.wait(), 10)
+            await _abandon(lab)
+            async with lab.rt.database.transaction() as session:
+                await session.execute(update(RunRow).values(handed_back=1))
+    toy.inside = None
+    async with open_lab(database_url, thread_id=thread_id, max_attempts=2) as lab:
+        run = await lab.newest()
+        assert (run.status, run.attempt) == (RunStatus.SUCCESS, 3)

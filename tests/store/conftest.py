@@ -67,6 +67,7 @@ async def run_id(database: Database, thread_id: str) -> str:
                 status="running",
                 settings={},
                 attempt=1,
+                handed_back=0,
                 owner="me",
                 cancel_requested=False,
                 created_at=now,

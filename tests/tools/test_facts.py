@@ -170,3 +170,12 @@ async def test_no_path_leaves_the_workspace(root: Path, name: str, path: str) ->
 async def test_no_arguments_make_it_raise(root: Path, args: dict[str, Any], name: str) -> None:
     facts = await gather(name, args, LocalWorkspace(root, id="w"))
     assert facts.known
+
+
+@pytest.mark.parametrize(("depth", "refused"), [(10, False), (400, True), (100_000, True)])
+async def test_arguments_that_nest_too_deep_are_refused(tmp_path: Path, depth: int, refused: bool) -> None:
+    nested: Any = "x"
+    for _ in range(depth):
+        nested = [nested]
+    facts = await gather("update_todo_list", {"todos": nested}, LocalWorkspace(tmp_path, id="w"))
+    assert ("deeper" in (facts.refused or "")) is refused

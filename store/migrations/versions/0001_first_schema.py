@@ -116,6 +116,7 @@ def _runs() -> None:
         _column("settings", _JSON),
         _column("usage", _JSON, null=True),
         _column("attempt", sa.Integer()),
+        _column("handed_back", sa.Integer()),
         _column("owner", null=True),
         _column("heartbeat_at", _TIME, null=True),
         _column("cancel_requested", sa.Boolean()),
