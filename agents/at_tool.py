@@ -25,6 +25,7 @@ from ..tools.policy import Grant, Verdict
 from ..tools.recovery import Recovery, fingerprint, recover
 from ..tools.registry import REGISTRY, canonical
 from ..tools.spec import Effect, ToolSpec
+from .gate import evidence_of
 from .host import Host
 from .state import Approved, GateState
 
@@ -58,7 +59,7 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
         """Run the call with the live context, or answer with the refusal."""
         context = await self._host.live(request.runtime)
         verdict = await self._verdict(request, context)
-        if verdict.decision is PolicyDecision.ASK and not proven(request.tool_call, self._evidence(request)):
+        if verdict.decision is PolicyDecision.ASK and not proven(request.tool_call, evidence_of(request)):
             verdict = Verdict(PolicyDecision.DENY, "no_approval", "nobody approved this call", verdict.risk)
         if verdict.decision is PolicyDecision.DENY:
             await self._tell(context, request, "denied", 0.0)
@@ -69,9 +70,6 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
         call = request.tool_call
         facts = await gather(canonical(call["name"]), call["args"], context.workspace_handle)
         return decide(facts, self._grant, request.state.get("policy"))
-
-    def _evidence(self, request: ToolCallRequest) -> Approved | None:
-        return (request.state.get("approved") or {}).get(request.tool_call["id"])
 
     async def _timed(self, request: ToolCallRequest, handler: Handler, context: RunContext) -> Result:
         started = time.monotonic()
@@ -87,11 +85,7 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
             outcome=outcome,
             duration_s=duration,
             agent=self._grant.agent,
-            thread_id=context.thread_id,
-            turn_id=context.turn_id,
-            run_id=context.run_id,
-            user_id=context.principal.user_id,
-            tenant_id=context.principal.tenant_id,
+            **context.about,
         )
         await context.bus.publish(event)
 

@@ -11,6 +11,7 @@ from langchain.agents.middleware import AgentMiddleware
 from langgraph.graph.state import CompiledStateGraph
 
 from ..core.context import RunSettings
+from ..core.settings import AgentsSettings
 from ..tools.context import Models
 from ..tools.registry import grant_for, specs_for
 from .at_tool import JournalMiddleware, PolicyMiddleware, ToolErrorMiddleware
@@ -31,6 +32,16 @@ class Limits:
     max_model_calls: int = 60
     max_tool_calls: int = 120
     context_tokens: int = 100_000
+
+    @classmethod
+    def of(cls, settings: AgentsSettings) -> Limits:
+        """Read them from the settings."""
+        return cls(
+            max_hops=settings.max_hops,
+            max_model_calls=settings.max_model_calls,
+            max_tool_calls=settings.max_tool_calls,
+            context_tokens=settings.context_tokens,
+        )
 
 
 def build_agent(

@@ -40,6 +40,11 @@ def answered(request: ToolCallRequest) -> bool:
     return any(isinstance(m, ToolMessage) and m.tool_call_id == wanted for m in request.state["messages"])
 
 
+def evidence_of(request: ToolCallRequest) -> Approved | None:
+    """What a person let this call do, if one did."""
+    return (request.state.get("approved") or {}).get(request.tool_call["id"])
+
+
 def prepend(result: ToolMessage | Command[Any], notice: str) -> ToolMessage | Command[Any]:
     """Put a notice before a result's text; a Command's messages are left alone."""
     if isinstance(result, ToolMessage) and isinstance(result.content, str):
@@ -163,7 +168,7 @@ class ApprovalMiddleware(AgentMiddleware[GateState, Any, Any]):
         """Run the call that the person let run, and tell the model what they changed or said."""
         if answered(request):
             return Command()
-        approved: Approved | None = (request.state.get("approved") or {}).get(request.tool_call["id"])
+        approved = evidence_of(request)
         if approved is None:
             return await handler(request)
         call = ToolCall(name=request.tool_call["name"], args=approved["args"], id=request.tool_call["id"])

@@ -119,11 +119,7 @@ class _Nodes:
         await context.bus.publish(
             AgentSwitched(
                 **facts,
-                thread_id=context.thread_id,
-                turn_id=context.turn_id,
-                run_id=context.run_id,
-                user_id=context.principal.user_id,
-                tenant_id=context.principal.tenant_id,
+                **context.about,
             )
         )
 

@@ -24,12 +24,7 @@ def _parts() -> dict[str, Any]:
     settings = Settings()
     models = build_models(settings.llm)
     folder = Path(os.environ.get("CODELAB_STUDIO_WORKSPACE") or next(iter(settings.workspaces.roots), Path.cwd()))
-    limits = Limits(
-        max_hops=settings.agents.max_hops,
-        max_model_calls=settings.agents.max_model_calls,
-        max_tool_calls=settings.agents.max_tool_calls,
-        context_tokens=settings.agents.context_tokens,
-    )
+    limits = Limits.of(settings.agents)
     host = WorkspaceHost(LocalWorkspace(folder, id="studio"), models)
     return {"models": models, "host": host, "limits": limits}
 

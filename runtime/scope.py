@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_
+from sqlalchemy import ColumnElement, and_, bindparam
 
 from ..core.types import Principal
 from ..store.models.base import Owned
@@ -13,6 +13,16 @@ from ..store.models.base import Owned
 def mine(table: type[Owned], principal: Principal) -> ColumnElement[bool]:
     """Bind a query to the principal's own rows."""
     return and_(table.owner_id == principal.user_id, table.tenant_id == principal.tenant_id)
+
+
+def mine_bound(table: type[Owned]) -> ColumnElement[bool]:
+    """As `mine`, for a statement prepared once; `bound` gives its parameters."""
+    return and_(table.owner_id == bindparam("owner"), table.tenant_id == bindparam("tenant"))
+
+
+def bound(principal: Principal, **more: Any) -> dict[str, Any]:
+    """The parameters of a statement with `mine_bound`."""
+    return {"owner": principal.user_id, "tenant": principal.tenant_id, **more}
 
 
 def owned_by(principal: Principal) -> dict[str, Any]:

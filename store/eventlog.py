@@ -6,19 +6,20 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from sqlalchemy import Select, String, Table, bindparam, func, select
+from sqlalchemy import Select, String, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..core.errors import NotFound
 from ..core.types import utc_now
 from .engine import Database
 from .models import RunEventRow, ThreadRow
+from .models.base import table_of
 from .records import LoggedEvent, Move, NewEvent, visible
 
 FINISHED: Final = "run.finished"
-_THREADS: Final = cast("Table", ThreadRow.__table__)
+_THREADS: Final = table_of(ThreadRow)
 _TAKE: Final = (
     _THREADS.update()
     .where(_THREADS.c.id == bindparam("thread"))
@@ -38,7 +39,7 @@ _MOVE: Final = (
     .returning(_THREADS.c.last_seq, _THREADS.c.owner_id, _THREADS.c.tenant_id)
 )
 _LOCK: Final = select(_THREADS.c.id).where(_THREADS.c.id == bindparam("thread")).with_for_update(key_share=True)
-_EVENTS: Final = cast("Table", RunEventRow.__table__)
+_EVENTS: Final = table_of(RunEventRow)
 _APPEND: Final = _EVENTS.insert()
 _BUFFERED = 10_000
 _PAGE = 2_000

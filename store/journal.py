@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
-from sqlalchemy import Executable, Table, Update, and_, bindparam, select
+from sqlalchemy import Executable, Update, and_, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,12 +14,13 @@ from ..core.types import Principal, utc_now
 from .engine import Database
 from .lease import Lease
 from .models import ToolExecutionRow
+from .models.base import table_of
 
 STARTED: Final = "started"
 DONE: Final = "finished"
 
 
-_CALLS: Final = cast("Table", ToolExecutionRow.__table__)
+_CALLS: Final = table_of(ToolExecutionRow)
 _IS: Final = and_(
     _CALLS.c.thread_id == bindparam("in_thread"),
     _CALLS.c.message_id == bindparam("in_message"),

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Any, Final
 
-from sqlalchemy import Table, bindparam
+from sqlalchemy import Executable, and_, bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..core.errors import Conflict
 from ..core.types import RunStatus, utc_now
 from .models import RunRow
+from .models.base import table_of
 
-_RUNS: Final = cast("Table", RunRow.__table__)
-_HOLD: Final = (
-    _RUNS.update()
-    .where(_RUNS.c.id == bindparam("run"), _RUNS.c.attempt == bindparam("held_attempt"))
-    .where(_RUNS.c.owner == bindparam("held_owner"), _RUNS.c.status == RunStatus.RUNNING.value)
-    .values(heartbeat_at=bindparam("now"))
-    .returning(_RUNS.c.id)
+_RUNS: Final = table_of(RunRow)
+HELD: Final = and_(
+    _RUNS.c.id == bindparam("run"),
+    _RUNS.c.attempt == bindparam("held_attempt"),
+    _RUNS.c.owner == bindparam("held_owner"),
+    _RUNS.c.status == RunStatus.RUNNING.value,
 )
+"""The row still names this attempt of this owner; `Lease.token` fills it in."""
+_HOLD: Final = _RUNS.update().where(HELD).values(heartbeat_at=bindparam("now")).returning(_RUNS.c.id)
 
 
 class LostLease(Conflict):
@@ -36,13 +38,24 @@ class Lease:
     attempt: int
     owner: str
 
+    @property
+    def token(self) -> dict[str, Any]:
+        """The parameters of `HELD`."""
+        return {"run": self.run_id, "held_attempt": self.attempt, "held_owner": self.owner}
+
     async def hold(self, session: AsyncSession) -> None:
         """Prove the lease inside the transaction that writes, and renew it by the way.
 
         Raises:
             LostLease: The row names another attempt, another owner, or the run is over.
         """
-        token = {"run": self.run_id, "held_attempt": self.attempt, "held_owner": self.owner, "now": utc_now()}
-        held = await session.execute(_HOLD, token)
-        if held.scalar_one_or_none() is None:
+        await self.prove(session, _HOLD, now=utc_now())
+
+    async def prove(self, session: AsyncSession, statement: Executable, **values: Any) -> None:
+        """Change the run's own row `where(HELD)`, which proves the lease by the way.
+
+        Raises:
+            LostLease: As `hold`.
+        """
+        if (await session.execute(statement, self.token | values)).scalar_one_or_none() is None:
             raise LostLease("This run was taken over by another worker")

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Insert, Table, inspect
+from sqlalchemy import Insert, inspect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from .models import Base
+from .models.base import table_of
 
 
 @cache
 def _insert(kind: type[Base]) -> tuple[Insert, tuple[tuple[str, str], ...]]:
     """The statement of a table, and its columns with the attributes that hold their values."""
     names = tuple((attribute.columns[0].name, attribute.key) for attribute in inspect(kind).column_attrs)
-    return cast("Table", kind.__table__).insert(), names
+    return table_of(kind).insert(), names
 
 
 async def insert_rows(session: AsyncSession, *rows: Base) -> None:

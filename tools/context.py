@@ -97,6 +97,17 @@ class RunContext(RunSettings):
     approval_expiry_s: float = 86_400
     command_timeout_s: float = 120
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """The fields that say in a domain event whose run it is about."""
+        return {
+            "thread_id": self.thread_id,
+            "turn_id": self.turn_id,
+            "run_id": self.run_id,
+            "user_id": self.principal.user_id,
+            "tenant_id": self.principal.tenant_id,
+        }
+
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
         """Let pydantic, which reads the signature of every tool, take the handles as they are."""

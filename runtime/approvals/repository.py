@@ -14,17 +14,11 @@ from ...core.types import ApprovalStatus, Principal, RunStatus, utc_now
 from ...store.eventlog import LogTransaction
 from ...store.models import ApprovalRow, ThreadRow, TurnRow
 from ...store.records import NewEvent
-from ..scope import mine
+from ..scope import bound, mine, mine_bound
 
-_MINE = select(ApprovalRow).where(
-    ApprovalRow.id == bindparam("id"),
-    ApprovalRow.owner_id == bindparam("owner"),
-    ApprovalRow.tenant_id == bindparam("tenant"),
-)
+_MINE = select(ApprovalRow).where(ApprovalRow.id == bindparam("id"), mine_bound(ApprovalRow))
 _ASKED = aliased(ApprovalRow)
-_RUN_OF = select(_ASKED.run_id).where(
-    _ASKED.id == bindparam("id"), _ASKED.owner_id == bindparam("owner"), _ASKED.tenant_id == bindparam("tenant")
-)
+_RUN_OF = select(_ASKED.run_id).where(_ASKED.id == bindparam("id"), mine_bound(_ASKED))
 _SIBLINGS = (
     select(ApprovalRow)
     .where(ApprovalRow.run_id == _RUN_OF.scalar_subquery())
@@ -42,7 +36,7 @@ async def asked_together(writing: LogTransaction, principal: Principal, approval
     """
     if writing.locks_rows:
         await writing.session.execute(_LOCK, {"id": approval_id})
-    asked = {"id": approval_id, "owner": principal.user_id, "tenant": principal.tenant_id}
+    asked = bound(principal, id=approval_id)
     rows = (await writing.session.scalars(_SIBLINGS, asked)).all()
     if not rows:
         raise NotFound("There is no such approval")
@@ -51,7 +45,7 @@ async def asked_together(writing: LogTransaction, principal: Principal, approval
 
 async def get_approval(session: AsyncSession, principal: Principal, approval_id: str) -> ApprovalRow:
     """Fetch one; `NotFound` when there is none of this principal's."""
-    asked = {"id": approval_id, "owner": principal.user_id, "tenant": principal.tenant_id}
+    asked = bound(principal, id=approval_id)
     row = (await session.scalars(_MINE, asked)).one_or_none()
     if row is None:
         raise NotFound("There is no such approval")

@@ -6,23 +6,24 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import structlog
-from sqlalchemy import Table, bindparam
+from sqlalchemy import bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...core.errors import CodeLabError
 from ...store.engine import Database
 from ...store.journal import SqlJournal
 from ...store.models import TurnRow
+from ...store.models.base import table_of
 from ...tools.context import CallKey, JournalEntry
 from ...tools.snapshots import Snapshots
 from ..runs.claiming import Claimed
 
 log = structlog.get_logger(__name__)
 
-_TURNS = cast("Table", TurnRow.__table__)
+_TURNS = table_of(TurnRow)
 _NOTE_BEFORE = (
     _TURNS.update()
     .where(_TURNS.c.id == bindparam("turn"), _TURNS.c.snapshot_before.is_(None))

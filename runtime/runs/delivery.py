@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command
 
+from ...graph.build import user_message
 from ...store.eventlog import EventLog
 from ...store.journal import finished_calls
 from ...store.models import RunRow
@@ -75,4 +75,4 @@ async def _again(row: RunRow, route: Route) -> Delivery:
 
 
 def _input(stored: dict[str, Any]) -> dict[str, Any]:
-    return {"messages": [HumanMessage(stored["text"], id=stored["message_id"])]}
+    return {"messages": [user_message(stored["text"], stored["message_id"])]}

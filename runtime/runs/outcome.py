@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from langgraph.errors import GraphRecursionError
 from langgraph.types import Interrupt
-from sqlalchemy import String, Table, bindparam, func, select
+from sqlalchemy import String, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...core.errors import CodeLabError
 from ...core.types import ApprovalStatus, RunStatus, ThreadStatus, utc_now
 from ...store.eventlog import LogTransaction
-from ...store.lease import LostLease
+from ...store.lease import HELD, Lease
 from ...store.models import ApprovalRow, RunRow, TurnRow
+from ...store.models.base import table_of
 from ...store.records import Move, NewEvent
 from ...store.rows import insert_rows
 from ..approvals.requests import rows_for
@@ -100,12 +101,11 @@ def _last_words(outcome: Outcome, approvals: Sequence[Approval]) -> list[NewEven
     return [*events, NewEvent("run.finished", ended)]
 
 
-_RUNS: Final = cast("Table", RunRow.__table__)
-_TURNS: Final = cast("Table", TurnRow.__table__)
+_RUNS: Final = table_of(RunRow)
+_TURNS: Final = table_of(TurnRow)
 _END_RUN: Final = (
     _RUNS.update()
-    .where(_RUNS.c.id == bindparam("run"), _RUNS.c.attempt == bindparam("held_attempt"))
-    .where(_RUNS.c.owner == bindparam("held_owner"), _RUNS.c.status == RunStatus.RUNNING.value)
+    .where(HELD)
     .values({name: bindparam(f"new_{name}") for name in ("status", "reason", "error", "usage", "ended_at")})
     .returning(_RUNS.c.id)
 )
@@ -123,7 +123,6 @@ _END_TURN: Final = (
 
 async def _end(session: AsyncSession, row: RunRow, outcome: Outcome) -> None:
     now = utc_now()
-    token = {"run": row.id, "held_attempt": row.attempt, "held_owner": row.owner}
     ended = {
         "new_status": outcome.status.value,
         "new_reason": outcome.reason,
@@ -131,8 +130,7 @@ async def _end(session: AsyncSession, row: RunRow, outcome: Outcome) -> None:
         "new_usage": outcome.usage or None,
         "new_ended_at": now,
     }
-    if (await session.execute(_END_RUN, token | ended)).scalar_one_or_none() is None:
-        raise LostLease("This run was taken over by another worker")
+    await Lease(row.id, row.attempt, row.owner or "").prove(session, _END_RUN, **ended)
     turn = {
         "turn": row.turn_id,
         "new_status": outcome.status.value,

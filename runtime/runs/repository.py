@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, bindparam, exists, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from ...core.errors import NotFound
 from ...core.types import Principal, RunStatus, new_id, utc_now
 from ...store.models import RunRow, TurnRow
-from ..scope import mine, owned_by
+from ...store.models.base import table_of
+from ..scope import bound, mine, mine_bound, owned_by
 
 ACTIVE = (RunStatus.PENDING, RunStatus.RUNNING)
 
 
-_RUNS = cast("Table", RunRow.__table__)
-_TURNS = cast("Table", TurnRow.__table__)
+_RUNS = table_of(RunRow)
+_TURNS = table_of(TurnRow)
 _RUN = select(RunRow).where(
     RunRow.id == bindparam("id"),
     RunRow.thread_id == bindparam("thread"),
-    RunRow.owner_id == bindparam("owner"),
-    RunRow.tenant_id == bindparam("tenant"),
+    mine_bound(RunRow),
 )
 _ACTIVE = select(RunRow.id).where(RunRow.thread_id == bindparam("thread"), RunRow.status.in_(ACTIVE)).limit(1)
 _NEWEST_TURN = (
@@ -52,7 +52,7 @@ _CLAIM = (
 
 async def get_run(session: AsyncSession, principal: Principal, thread_id: str, run_id: str) -> RunRow:
     """Fetch one of a thread; `NotFound` when there is none of this principal's."""
-    asked = {"id": run_id, "thread": thread_id, "owner": principal.user_id, "tenant": principal.tenant_id}
+    asked = bound(principal, id=run_id, thread=thread_id)
     row = (await session.scalars(_RUN, asked)).one_or_none()
     if row is None:
         raise NotFound("There is no such run in this thread")

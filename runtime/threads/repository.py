@@ -11,13 +11,9 @@ from ...core.errors import NotFound
 from ...core.types import Principal, ThreadStatus
 from ...store.models import ThreadRow
 from ..paging import decode_cursor
-from ..scope import mine
+from ..scope import bound, mine, mine_bound
 
-_MINE = select(ThreadRow).where(
-    ThreadRow.id == bindparam("id"),
-    ThreadRow.owner_id == bindparam("owner"),
-    ThreadRow.tenant_id == bindparam("tenant"),
-)
+_MINE = select(ThreadRow).where(ThreadRow.id == bindparam("id"), mine_bound(ThreadRow))
 _MINE_LOCKED = _MINE.with_for_update(key_share=True)
 
 
@@ -26,7 +22,7 @@ async def get_thread(session: AsyncSession, principal: Principal, thread_id: str
 
     With `lock` nobody else changes what belongs to the thread until the transaction ends.
     """
-    asked = {"id": thread_id, "owner": principal.user_id, "tenant": principal.tenant_id}
+    asked = bound(principal, id=thread_id)
     row = (await session.scalars(_MINE_LOCKED if lock else _MINE, asked)).one_or_none()
     if row is None:
         raise NotFound("There is no such thread")
