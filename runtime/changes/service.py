@@ -76,6 +76,8 @@ class ChangeService:
         )
         async with self._database.read() as session:
             thread: ThreadRow = await get_thread(session, principal, thread_id)
+            if thread.workspace_id is None:
+                raise NotFound("This thread has no workspace, so there are no changes")
             workspace = await get_workspace(session, principal, thread.workspace_id)
             return Path(workspace.path), (await session.scalars(query)).all()
 

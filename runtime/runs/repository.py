@@ -17,6 +17,8 @@ from ...store.models.base import table_of
 from ..scope import bound, mine, mine_bound, owned_by
 
 ACTIVE = (RunStatus.PENDING, RunStatus.RUNNING)
+TURN = "turn"
+GRAPH = "graph"
 
 
 _RUNS = table_of(RunRow)
@@ -70,21 +72,24 @@ async def active_run(session: AsyncSession, thread_id: str) -> str | None:
     return (await session.scalars(_ACTIVE, {"thread": thread_id})).first()
 
 
-def new_run(principal: Principal, *, thread_id: str, turn_id: str, settings: dict[str, Any], **more: Any) -> RunRow:
-    """Make a pending row (`input=` or `resume=` with `resumes_run_id=`)."""
-    return RunRow(
-        id=new_id(),
-        thread_id=thread_id,
-        turn_id=turn_id,
-        status=RunStatus.PENDING,
-        settings=settings,
-        attempt=0,
-        handed_back=0,
-        cancel_requested=False,
-        created_at=utc_now(),
-        **owned_by(principal),
-        **more,
-    )
+def new_run(principal: Principal, *, thread_id: str, kind: str = TURN, **more: Any) -> RunRow:
+    """Make a pending row (a turn's: `turn_id=`, `settings=`, and `input=` or `resume=` with `resumes_run_id=`)."""
+    now = utc_now()
+    row = {
+        "id": new_id(),
+        "thread_id": thread_id,
+        "kind": kind,
+        "status": RunStatus.PENDING,
+        "settings": {},
+        "meta": {},
+        "priority": 0,
+        "attempt": 0,
+        "handed_back": 0,
+        "cancel_requested": False,
+        "created_at": now,
+        "updated_at": now,
+    }
+    return RunRow(**row | owned_by(principal) | more)
 
 
 async def claim(session: AsyncSession, run_id: str, owner: str) -> RunRow | None:

@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import and_, bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...core.errors import NotFound
-from ...core.types import Principal, ThreadStatus
+from ...core.types import Principal, ThreadStatus, new_id, utc_now
 from ...store.models import ThreadRow
 from ..paging import decode_cursor
-from ..scope import bound, mine, mine_bound
+from ..scope import bound, mine, mine_bound, owned_by
 
 _MINE = select(ThreadRow).where(ThreadRow.id == bindparam("id"), mine_bound(ThreadRow))
 _MINE_LOCKED = _MINE.with_for_update(key_share=True)
+
+
+def new_thread(principal: Principal, *, thread_id: str | None = None, **more: Any) -> ThreadRow:
+    """Make the row of an idle thread with an empty log; `more` fills other columns."""
+    now = utc_now()
+    row = {
+        "id": thread_id or new_id(),
+        "status": ThreadStatus.IDLE,
+        "epoch": new_id(),
+        "last_seq": 0,
+        "trimmed_seq": 0,
+        "meta": {},
+        "config": {},
+        "interrupts": {},
+        "created_at": now,
+        "updated_at": now,
+        "state_updated_at": now,
+    }
+    return ThreadRow(**row | owned_by(principal) | more)
 
 
 async def get_thread(session: AsyncSession, principal: Principal, thread_id: str, *, lock: bool = False) -> ThreadRow:
@@ -32,8 +52,8 @@ async def get_thread(session: AsyncSession, principal: Principal, thread_id: str
 async def page_of_threads(
     session: AsyncSession, principal: Principal, *, status: ThreadStatus | None, cursor: str | None, limit: int
 ) -> Sequence[ThreadRow]:
-    """Fetch up to `limit` threads, last changed first."""
-    query = select(ThreadRow).where(mine(ThreadRow, principal))
+    """Fetch up to `limit` threads that have a workspace, last changed first."""
+    query = select(ThreadRow).where(mine(ThreadRow, principal), ThreadRow.workspace_id.is_not(None))
     if status is not None:
         query = query.where(ThreadRow.status == status)
     if cursor is not None:

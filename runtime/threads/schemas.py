@@ -15,12 +15,16 @@ _ROLES: dict[str, Role] = {"human": "user", "ai": "assistant", "tool": "tool"}
 
 
 class Thread(BaseModel):
-    """A conversation. `epoch` with `last_seq` name the head of its event log."""
+    """A conversation. `epoch` with `last_seq` name the head of its event log.
+
+    Attributes:
+        workspace_id: None for threads of the Agent Server API.
+    """
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
     id: str
-    workspace_id: str
+    workspace_id: str | None
     title: str | None
     status: ThreadStatus
     agent: str | None

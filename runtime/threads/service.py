@@ -11,16 +11,15 @@ from langgraph.types import StateSnapshot
 from sqlalchemy import delete, select, update
 
 from ...core.errors import InvalidInput
-from ...core.types import Principal, RunStatus, ThreadStatus, new_id, utc_now
+from ...core.types import Principal, RunStatus, ThreadStatus, utc_now
 from ...store.checkpoints import Checkpoints
 from ...store.engine import Database
 from ...store.models import RunRow, ThreadRow
 from ...store.texts import clean_text
 from ..paging import Page, encode_cursor
 from ..runs.signals import Signals
-from ..scope import owned_by
 from ..workspaces.repository import get_workspace
-from .repository import get_thread, page_of_threads
+from .repository import get_thread, new_thread, page_of_threads
 from .schemas import Message, Thread
 
 MAX_PAGE: Final = 200
@@ -54,19 +53,7 @@ class ThreadService:
 
     async def create(self, principal: Principal, *, workspace_id: str, title: str | None = None) -> Thread:
         """Start a conversation in a registered workspace."""
-        now = utc_now()
-        row = ThreadRow(
-            id=new_id(),
-            workspace_id=workspace_id,
-            title=_title(title),
-            status=ThreadStatus.IDLE,
-            epoch=new_id(),
-            last_seq=0,
-            meta={},
-            created_at=now,
-            updated_at=now,
-            **owned_by(principal),
-        )
+        row = new_thread(principal, workspace_id=workspace_id, title=_title(title))
         async with self._database.transaction() as session:
             await get_workspace(session, principal, workspace_id)
             session.add(row)

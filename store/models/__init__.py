@@ -2,7 +2,9 @@
 
 from .approval import ApprovalRow
 from .artifact import ArtifactRow
+from .assistant import AssistantRow, AssistantVersionRow
 from .base import Base
+from .cron import CronRow
 from .event import RunEventRow
 from .execution import ToolExecutionRow
 from .run import RunRow
@@ -13,7 +15,10 @@ from .workspace import WorkspaceRow
 __all__ = [
     "ApprovalRow",
     "ArtifactRow",
+    "AssistantRow",
+    "AssistantVersionRow",
     "Base",
+    "CronRow",
     "RunEventRow",
     "RunRow",
     "ThreadRow",

@@ -12,7 +12,13 @@ from codelab.store.engine import Database
 from codelab.store.migrate import current_revision, head_revision, prepare, upgrade
 from codelab.store.models import Base
 
-PREDICATES = {"uq_runs_running_thread": "running", "ix_runs_waiting": "pending", "ix_approvals_pending": "pending"}
+PREDICATES = {
+    "uq_runs_running_thread": "running",
+    "ix_runs_waiting": "pending",
+    "ix_approvals_pending": "pending",
+    "ix_threads_expiring": "NOT NULL",
+    "ix_crons_due": "NOT NULL",
+}
 OURS = set(Base.metadata.tables)
 
 
@@ -44,7 +50,7 @@ async def test_predicates_of_partial_indexes(database: Database) -> None:
 
     def read(connection: Connection) -> dict[str, str]:
         found = {}
-        for table in ("runs", "approvals"):
+        for table in ("runs", "approvals", "threads", "crons"):
             for index in inspect(connection).get_indexes(table):
                 options = index.get("dialect_options", {})
                 where = options.get("sqlite_where", options.get("postgresql_where"))
