@@ -3,14 +3,15 @@
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, create_engine, inspect, select, text
 
 from codelab.core.errors import ConfigError
 from codelab.store.engine import Database
-from codelab.store.migrate import current_revision, head_revision, prepare, upgrade
-from codelab.store.models import Base
+from codelab.store.migrate import alembic_config, current_revision, head_revision, prepare, upgrade
+from codelab.store.models import Base, RunRow
 
 PREDICATES = {
     "uq_runs_running_thread": "running",
@@ -20,6 +21,44 @@ PREDICATES = {
     "ix_crons_due": "NOT NULL",
 }
 OURS = set(Base.metadata.tables)
+_WHOSE = {"owner_id": "local", "tenant_id": "default"}
+_AT = "2026-01-02 03:04:05.000000"
+_OLD_ROWS = {
+    "workspaces": {"id": "w", "name": "w", "path": "/w", "created_at": _AT, **_WHOSE},
+    "threads": {
+        "id": "t",
+        "workspace_id": "w",
+        "status": "idle",
+        "epoch": "e",
+        "last_seq": 1,
+        "metadata": "{}",
+        "created_at": _AT,
+        "updated_at": _AT,
+        **_WHOSE,
+    },
+    "turns": {
+        "id": "u",
+        "thread_id": "t",
+        "message_id": "m",
+        "approval_mode": "ask",
+        "status": "success",
+        "created_at": _AT,
+        **_WHOSE,
+    },
+    "runs": {
+        "id": "r",
+        "thread_id": "t",
+        "turn_id": "u",
+        "status": "success",
+        "settings": "{}",
+        "attempt": 1,
+        "handed_back": 0,
+        "cancel_requested": 0,
+        "created_at": _AT,
+        **_WHOSE,
+    },
+    "run_events": {"thread_id": "t", "seq": 1, "attempt": 1, "type": "x", "data": "{}", "at": _AT, **_WHOSE},
+}
 
 
 def _ours(_obj, name, kind, _reflected, _compared) -> bool:
@@ -93,3 +132,24 @@ def test_other_databases_are_refused() -> None:
         Database("mysql://localhost/x")
     with pytest.raises(ConfigError):
         Database("nonsense")
+
+
+async def test_an_older_database_keeps_its_rows(tmp_path: Path) -> None:
+    """The step to 0002 makes tables anew on SQLite: nothing may cascade."""
+    url = f"sqlite:///{tmp_path / 'codelab.db'}"
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        command.upgrade(alembic_config(connection), "0001")
+        for table, values in _OLD_ROWS.items():
+            columns = ", ".join(values)
+            marks = ", ".join(f":{name}" for name in values)
+            connection.execute(text(f"INSERT INTO {table} ({columns}) VALUES ({marks})"), values)  # noqa: S608
+    engine.dispose()
+    database = Database(url)
+    await prepare(database)
+    async with database.read() as session:
+        for table in _OLD_ROWS:
+            assert (await session.execute(text(f"SELECT count(*) FROM {table}"))).scalar() == 1, table  # noqa: S608
+        run = (await session.scalars(select(RunRow))).one()
+    assert (run.kind, run.meta, run.priority, run.updated_at) == ("turn", {}, 0, run.created_at)
+    await database.close()
