@@ -1,0 +1,1 @@
+"""The graphs a server offers: compiled once, or made by a factory at every use."""

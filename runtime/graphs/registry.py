@@ -1,0 +1,140 @@
+"""Which graphs there are, and how each is opened for one use."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, Required, TypedDict, Unpack
+from uuid import UUID, uuid5
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.graph import StateGraph
+from langgraph.pregel import Pregel
+from langgraph.store.base import BaseStore
+from langgraph.store.memory import InMemoryStore
+from langgraph.types import Checkpointer
+from langgraph_sdk.runtime import AccessContext
+
+from ...core.errors import ConfigError, InvalidInput
+from ...core.types import Principal
+from .factories import Factory
+from .user import user_of
+
+Graph = Pregel[Any, Any, Any, Any]
+
+_NAMESPACE: Final = UUID("6ba7b821-9dad-11d1-80b4-00c04fd430c8")
+
+
+def system_assistant_id(graph_id: str) -> str:
+    """The id of the assistant that every graph has: the same on every server of this wire."""
+    return str(uuid5(_NAMESPACE, graph_id))
+
+
+class Asked(TypedDict, total=False):
+    """What a graph is opened with.
+
+    Attributes:
+        access: Why; factories may build something cheaper where nothing will run.
+        config: The run's config; factories get a copy of it.
+        principal: For whom.
+        checkpointer: The server's own, in place of whatever the graph was compiled with.
+        store: The server's own.
+        context: The run's context, as the client sent it.
+    """
+
+    access: Required[AccessContext]
+    config: Required[RunnableConfig]
+    principal: Required[Principal]
+    checkpointer: Required[Checkpointer]
+    store: Required[BaseStore | None]
+    context: Any
+
+
+class GraphRegistry:
+    """The graphs of one server, by id.
+
+    Args:
+        graphs: Each a compiled graph, an `@entrypoint`, a `StateGraph` (compiled here), or a factory: a function, sync
+            or async, or a context manager of either kind, that takes nothing, a `RunnableConfig`, a `ServerRuntime`, or
+            both.
+        descriptions: A sentence for people and models, by graph id.
+
+    Raises:
+        ConfigError: One of them is none of these.
+    """
+
+    def __init__(self, graphs: Mapping[str, Any], *, descriptions: Mapping[str, str] | None = None) -> None:
+        self._graphs: dict[str, Graph | Factory] = {name: _source(name, graph) for name, graph in graphs.items()}
+        self._descriptions = dict(descriptions or {})
+        self._spare_store = InMemoryStore()  # where the server has none, a factory still gets one
+        self._system = {system_assistant_id(name): name for name in self._graphs}
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """The graphs' ids, in the order they were given."""
+        return tuple(self._graphs)
+
+    def __contains__(self, graph_id: object) -> bool:
+        """Whether there is such a graph."""
+        return graph_id in self._graphs
+
+    def description(self, graph_id: str) -> str | None:
+        """What was said of a graph; None if nothing."""
+        return self._descriptions.get(graph_id)
+
+    def of_system_assistant(self, assistant_id: str) -> str | None:
+        """Which graph's own assistant has this id; None if none has."""
+        return self._system.get(assistant_id)
+
+    def static(self, graph_id: str) -> Graph | None:
+        """The compiled graph itself, as it was given; None when a factory makes it."""
+        source = self._found(graph_id)
+        return None if isinstance(source, Factory) else source
+
+    @asynccontextmanager
+    async def open(self, graph_id: str, **asked: Unpack[Asked]) -> AsyncIterator[Graph]:
+        """Open a graph for one use: a copy with the server's checkpointer and store.
+
+        Args:
+            graph_id: One of `ids`; `InvalidInput` on another.
+            **asked: See `Asked`.
+        """
+        source = self._found(graph_id)
+        ours = {"checkpointer": asked["checkpointer"], "store": asked["store"]}
+        if not isinstance(source, Factory):
+            yield source.copy(ours)
+            return
+        store = asked["store"] or self._spare_store
+        user = user_of(asked["principal"], asked["config"])
+        runtime = source.runtime(asked["access"], user=user, store=store, context=asked.get("context"))
+        async with source.made(asked["config"], runtime) as made:
+            yield _compiled(graph_id, made).copy(ours)
+
+    def _found(self, graph_id: str) -> Graph | Factory:
+        source = self._graphs.get(graph_id)
+        if source is None:
+            raise InvalidInput(f"Invalid assistant: '{graph_id}'. Must be either: {unknown_graph(self.ids)}")
+        return source
+
+
+def unknown_graph(ids: Sequence[str]) -> str:
+    """Say what an assistant may be called."""
+    return f"a valid assistant UUID, or one of the registered graphs: {', '.join(ids)}"
+
+
+def _source(graph_id: str, graph: Any) -> Graph | Factory:
+    if isinstance(graph, Pregel | StateGraph):
+        return _compiled(graph_id, graph)
+    if callable(graph):
+        return Factory(graph_id, graph)
+    raise ConfigError(
+        f"The graph {graph_id!r} is a {type(graph).__name__}: name a compiled graph, a StateGraph or a function."
+    )
+
+
+def _compiled(graph_id: str, made: Any) -> Graph:
+    if isinstance(made, StateGraph):
+        made = made.compile(name=graph_id)
+    if isinstance(made, Pregel):
+        return made
+    raise ConfigError(f"The factory of the graph {graph_id!r} made a {type(made).__name__}: return a graph.")
