@@ -110,6 +110,21 @@ class RunSettingsGroup(BaseModel):
     command_timeout_s: float = Field(120, description="Default time for a command")
 
 
+class WebhookSettings(BaseModel):
+    """Calls to a client's server when a run has ended; off until somebody turns them on."""
+
+    enabled: bool = Field(default=False, description="Let runs name a `webhook`; needs SECRET")
+    secret: SecretStr | None = Field(None, description="Signs every call (HMAC-SHA256, header x-codelab-signature)")
+    allow_http: bool = Field(default=False, description="Call http:// too, where anybody on the way can read it")
+    allow_private: bool = Field(default=False, description="Call loopback and private addresses too")
+    ports: list[int] = Field(default=[80, 443, 8080, 8443], description="Ports that may be called; empty: any")
+    timeout_s: float = Field(10, gt=0, description="One call may take this long")
+    max_attempts: int = Field(6, ge=1, description="Calls of one delivery before it is given up")
+    backoff_s: float = Field(5, gt=0, description="The pause after the first failure; it grows fourfold")
+    max_bytes: int = Field(1_000_000, ge=10_000, description="A larger body goes without the run's values")
+    keep_days: int = Field(7, ge=0, description="Finished deliveries are remembered this long")
+
+
 class TracingSettings(BaseModel):
     """OpenTelemetry export."""
 
@@ -146,6 +161,7 @@ class Settings(BaseSettings):
     workspaces: WorkspaceSettings = WorkspaceSettings()
     approvals: ApprovalSettings = ApprovalSettings()
     runs: RunSettingsGroup = RunSettingsGroup()
+    webhooks: WebhookSettings = WebhookSettings()
     tracing: TracingSettings = TracingSettings()
     log: LogSettings = LogSettings()
 

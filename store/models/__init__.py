@@ -10,6 +10,7 @@ from .execution import ToolExecutionRow
 from .run import RunRow
 from .thread import ThreadRow
 from .turn import TurnRow
+from .webhook import WebhookDeliveryRow
 from .workspace import WorkspaceRow
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "ThreadRow",
     "ToolExecutionRow",
     "TurnRow",
+    "WebhookDeliveryRow",
     "WorkspaceRow",
 ]

@@ -19,6 +19,7 @@ PREDICATES = {
     "ix_approvals_pending": "pending",
     "ix_threads_expiring": "NOT NULL",
     "ix_crons_due": "NOT NULL",
+    "ix_webhook_deliveries_due": "NOT NULL",
 }
 OURS = set(Base.metadata.tables)
 _WHOSE = {"owner_id": "local", "tenant_id": "default"}
@@ -89,7 +90,7 @@ async def test_predicates_of_partial_indexes(database: Database) -> None:
 
     def read(connection: Connection) -> dict[str, str]:
         found = {}
-        for table in ("runs", "approvals", "threads", "crons"):
+        for table in ("runs", "approvals", "threads", "crons", "webhook_deliveries"):
             for index in inspect(connection).get_indexes(table):
                 options = index.get("dialect_options", {})
                 where = options.get("sqlite_where", options.get("postgresql_where"))

@@ -22,6 +22,7 @@ def upgrade() -> None:
     _runs()
     _assistants()
     _crons()
+    _webhook_deliveries()
 
 
 def downgrade() -> None:
@@ -140,3 +141,23 @@ def _crons() -> None:
     _index("crons", "thread_id")
     _index("crons", "next_run_at", name="ix_crons_due", where="next_run_at IS NOT NULL")
     _index("crons", "tenant_id", "owner_id", "created_at", "id")
+
+
+def _webhook_deliveries() -> None:
+    _table(
+        "webhook_deliveries",
+        *(_column(name) for name in ("id", "run_id", "thread_id", "url")),
+        _column("body", _JSON, null=True),
+        _column("status"),
+        _column("attempts", sa.Integer()),
+        _column("next_attempt_at", _TIME, null=True),
+        _column("answered", sa.Integer(), null=True),
+        _column("error", null=True),
+        _column("created_at", _TIME),
+        _column("finished_at", _TIME, null=True),
+    )
+    _index("webhook_deliveries", "run_id")
+    _index("webhook_deliveries", "finished_at")
+    _index(
+        "webhook_deliveries", "next_attempt_at", name="ix_webhook_deliveries_due", where="next_attempt_at IS NOT NULL"
+    )
