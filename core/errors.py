@@ -1,6 +1,7 @@
 """One tree of errors. Each carries a stable `code` and an HTTP status; one handler renders them.
 
 CodeLabError
+├── BadRequest 400            invalid_request (where the Agent Server API answers 400)
 ├── InvalidInput 422          bad_request, unknown_agent, unknown_tool, path_refused, invalid_decision, …
 ├── Unauthenticated 401       unauthenticated
 ├── Forbidden 403             forbidden
@@ -34,6 +35,13 @@ class CodeLabError(Exception):
         self.message = message
         self.code = code or self.default_code
         self.extra = extra
+
+
+class BadRequest(CodeLabError):  # noqa: N818
+    """As `InvalidInput`, where clients of the Agent Server API expect 400."""
+
+    status = 400
+    default_code = "invalid_request"
 
 
 class InvalidInput(CodeLabError):  # noqa: N818 - the tree's names read as facts

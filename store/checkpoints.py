@@ -15,7 +15,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver, ChannelVersions, Chec
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-from langgraph.store.base import BaseStore
+from langgraph.store.base import BaseStore, TTLConfig
 from langgraph.store.memory import InMemoryStore
 from langgraph.store.postgres.aio import AsyncPostgresStore
 from langgraph.store.sqlite.aio import AsyncSqliteStore
@@ -31,6 +31,8 @@ from .sqlite import open_connection
 Fence = Callable[[], None]
 """Raises when the run that writes has lost its lease."""
 
+ITEM_TTL: TTLConfig = {"refresh_on_read": True, "omit_expired": True}
+"""Reading an item renews its time to live unless the reader says otherwise."""
 _NOTE_STEP = "INSERT INTO store_migrations (v) SELECT coalesce(max(v), -1) + 1 FROM store_migrations"
 _SQLITE_TABLES = ("checkpoints", "writes")
 _POSTGRES_TABLES = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
@@ -122,7 +124,7 @@ class SqliteCheckpoints(Checkpoints):
         self._connection = connection
         self._store_connection = store
         self._shared = _SqliteSaver(connection, serde=make_serde())
-        self.store = AsyncSqliteStore(store)
+        self.store = AsyncSqliteStore(store, ttl=ITEM_TTL)
 
     def saver(self, fence: Fence = _no_fence) -> BaseCheckpointSaver[Any]:
         """Make a saver that shares the connection and its lock."""
@@ -165,7 +167,7 @@ class PostgresCheckpoints(Checkpoints):
         super().__init__()
         self._pool = pool
         self._shared = _PostgresSaver(pool, serde=make_serde())
-        self.store = AsyncPostgresStore(pool)
+        self.store = AsyncPostgresStore(pool, ttl=ITEM_TTL)
 
     @property
     def reader(self) -> BaseCheckpointSaver[Any]:
