@@ -6,10 +6,10 @@ UV     := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip
 STAMP  := $(VENV)/.codelab
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test e2e check lint types arch cov gates evals bench lock clean
+.PHONY: help run dev test e2e check lint types arch cov gates evals bench conformance lock clean
 
 help: ## Show the targets
-	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "CodeLab needs Python 3.11 or newer: make PYTHON=python3.12 run"; exit 1; }
@@ -66,9 +66,12 @@ evals: $(STAMP)-dev ## Run every eval suite with the scripted model
 bench: $(STAMP)-dev ## Side-by-side benchmarks against bare LangGraph
 	@$(BIN)/python -m bench $(ARGS)
 
+conformance: $(STAMP)-dev ## The integration suite of langgraph-sdk against our server
+	@$(BIN)/python -m tests.conformance.run $(ARGS)
+
 lock: $(BIN)/uv ## Resolve the lock files anew
 	@$(UV) compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --all-extras pyproject.toml -o requirements-dev.lock
 	@$(UV) compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -c requirements-dev.lock pyproject.toml -o requirements.lock
 
 clean: ## Remove what make made
-	@rm -rf $(VENV) .types build dist *.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .langgraph_api
+	@rm -rf $(VENV) .types build dist *.egg-info .coverage* .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .langgraph_api .conformance

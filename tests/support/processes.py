@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,12 +51,20 @@ def before_exec(account: Account | None, death_signal: int = signal.SIGKILL) -> 
 
 
 def spawn(
-    argv: Sequence[str], *, log: Path, account: Account | None = None, death_signal: int = signal.SIGKILL
+    argv: Sequence[str],
+    *,
+    log: Path,
+    account: Account | None = None,
+    death_signal: int = signal.SIGKILL,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a server whose output goes to `log`."""
     with log.open("ab") as out:
         return subprocess.Popen(
             list(argv),
+            env=env,
+            cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
