@@ -32,9 +32,12 @@ from .host import RunHost
 from .runs.engine import Engine
 from .runs.executor import Executor
 from .runs.owner import Owner
+from .runs.queue import Queue
+from .runs.repository import TURN
 from .runs.service import RunService
-from .runs.signals import Signals
-from .runs.sweeper import Sweeper
+from .runs.signals import LocalSignals, Signals
+from .runs.sweeper import Chore, Sweeper
+from .runs.turns import TurnDriver
 from .threads.service import ThreadService
 from .workspaces.service import WorkspaceService
 
@@ -66,6 +69,7 @@ class Runtime:
     runs: RunService
     approvals: ApprovalService
     changes: ChangeService
+    signals: Signals
     executor: Executor
     sweeper: Sweeper
 
@@ -136,17 +140,17 @@ async def _at_work(runtime: Runtime, turns: TurnSnapshots) -> AsyncIterator[None
 
 def _wire(parts: Parts, database: Database, checkpoints: Checkpoints) -> tuple[Runtime, TurnSnapshots]:
     settings, models = parts.settings, parts.models
-    bus, signals, log = EventBus(), Signals(), EventLog(database)
+    bus, signals, log = EventBus(), LocalSignals(), EventLog(database)
     active = choosable(parts.agents, settings.agents.mode)
     graph = (parts.graph or _graph(parts, checkpoints)).copy({"checkpointer": checkpoints.reader})
     snapshots = Snapshots(settings.data_dir)
     turns = TurnSnapshots(database, snapshots, changing=CHANGING)
     host = RunHost(database=database, models=models, bus=bus, snapshots=turns, settings=settings)
-    engine = Engine(
-        graph=graph, checkpoints=checkpoints, log=log, bus=bus, contexts=host, hooks=turns, settings=settings
-    )
-    approvals = ApprovalService(log=log, signals=signals, bus=bus)
+    driver = TurnDriver(graph=graph, checkpoints=checkpoints, log=log, contexts=host, hooks=turns, settings=settings)
+    engine = Engine(checkpoints=checkpoints, log=log, bus=bus, settings=settings, drivers={TURN: driver})
     executor = Executor(engine, signals, parts.owner)
+    queue = Queue(engine, executor, signals)
+    approvals = ApprovalService(queue=queue, bus=bus)
     runtime = Runtime(
         settings=settings,
         database=database,
@@ -158,11 +162,12 @@ def _wire(parts: Parts, database: Database, checkpoints: Checkpoints) -> tuple[R
         models=models,
         workspaces=WorkspaceService(database, roots=settings.workspaces.roots),
         threads=ThreadService(database=database, checkpoints=checkpoints, graph=graph, signals=signals),
-        runs=RunService(log=log, signals=signals, agents=active, limits=settings.agents),
+        runs=RunService(log=log, signals=signals, queue=queue, agents=active, limits=settings.agents),
         approvals=approvals,
         changes=ChangeService(database=database, snapshots=snapshots, turns=turns),
+        signals=signals,
         executor=executor,
-        sweeper=Sweeper(engine, signals, executor, approvals),
+        sweeper=Sweeper(engine, signals, executor, [Chore("approvals", 1, approvals.expire)]),
     )
     return runtime, turns
 

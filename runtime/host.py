@@ -13,7 +13,7 @@ from ..store.journal import SqlJournal
 from ..tools.context import Models, RunContext
 from ..tools.workspaces.local import LocalWorkspace
 from .changes.snapshots import SnapshotJournal, TurnSnapshots
-from .runs.claiming import Claimed
+from .runs.turns import ClaimedTurn
 
 
 class RunHost:
@@ -36,7 +36,7 @@ class RunHost:
         self._snapshots = snapshots
         self._settings = settings
 
-    def context(self, claimed: Claimed) -> RunContext:
+    def context(self, claimed: ClaimedTurn) -> RunContext:
         """Make the context of one claimed run."""
         run, principal = claimed.run, claimed.principal
         asked = RunSettings(**run.settings)
@@ -50,7 +50,7 @@ class RunHost:
             max_tool_calls=asked.max_tool_calls,
             principal=principal,
             thread_id=run.thread_id,
-            turn_id=run.turn_id,
+            turn_id=claimed.turn.id,
             run_id=run.id,
             workspace_handle=LocalWorkspace(Path(claimed.workspace_path), id=claimed.workspace_id),
             journal=SnapshotJournal(journal, self._snapshots, claimed),

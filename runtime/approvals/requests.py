@@ -37,7 +37,7 @@ class RunFacts(Protocol):
         ...
 
     @property
-    def turn_id(self) -> str:
+    def turn_id(self) -> str | None:
         """Its turn."""
         ...
 

@@ -8,13 +8,12 @@ from typing import Any, Final
 from ...core.errors import Conflict, InvalidInput, NotFound
 from ...core.events import ApprovalDecided, EventBus
 from ...core.types import ApprovalStatus, DecisionKind, Principal, ThreadStatus, utc_now
-from ...store.eventlog import EventLog, LogTransaction
-from ...store.models import ApprovalRow, RunRow
+from ...store.eventlog import LogTransaction
+from ...store.models import ApprovalRow
 from ...store.records import Move
-from ...store.rows import insert_rows
 from ...store.texts import clean_text
+from ..runs.queue import Entry, Queue
 from ..runs.repository import get_run, new_run
-from ..runs.signals import Signals
 from ..scope import owner_of
 from .repository import approvals_of, asked_together, decided_event, expired_approvals, get_approval
 from .requests import EXPIRED_TEXT, resume_for
@@ -34,14 +33,13 @@ class ApprovalService:
     """What people decide.
 
     Args:
-        log: The event log and, through it, the database.
-        signals: Wakes the executor for the run that goes on.
+        queue: Takes the runs that go on; through it the event log and the database.
         bus: Told of every decision.
     """
 
-    def __init__(self, *, log: EventLog, signals: Signals, bus: EventBus) -> None:
-        self._log = log
-        self._signals = signals
+    def __init__(self, *, queue: Queue, bus: EventBus) -> None:
+        self._queue = queue
+        self._log = queue.log
         self._bus = bus
 
     async def list(
@@ -85,7 +83,7 @@ class ApprovalService:
             Conflict: `approval_already_decided` otherwise, or `approval_expired`.
         """
         message = clean_text(message) if message else None
-        async with self._log.transaction() as writing:
+        async with self._queue.entry() as (writing, entry):
             asked = await asked_together(writing, principal, approval_id)
             row = next(each for each in asked if each.id == approval_id)
             if row.status != ApprovalStatus.PENDING:
@@ -94,8 +92,8 @@ class ApprovalService:
             row.status, row.decision = _BECOMES[kind], kind
             row.edited_args, row.message = arguments, message
             row.decided_by, row.decided_at = principal.user_id, utc_now()
-            resumed = await self._settle(writing, asked, row, by=principal.user_id)
-        await self._tell(row, resumed, kind, principal.user_id)
+            await self._settle((writing, entry), asked, row, by=principal.user_id)
+        await self._tell(row, kind, principal.user_id)
         return Approval.model_validate(row), False
 
     async def expire(self) -> int:
@@ -108,28 +106,29 @@ class ApprovalService:
 
     async def _expire(self, principal: Principal, approval_id: str) -> None:
         try:
-            async with self._log.transaction() as writing:
+            async with self._queue.entry() as (writing, entry):
                 asked = await asked_together(writing, principal, approval_id)
                 row = next(each for each in asked if each.id == approval_id)
                 if row.status != ApprovalStatus.PENDING:
                     return
                 row.status, row.message = ApprovalStatus.EXPIRED, EXPIRED_TEXT
                 row.decided_by, row.decided_at = CLOCK, utc_now()
-                resumed = await self._settle(writing, asked, row, by=CLOCK)
+                await self._settle((writing, entry), asked, row, by=CLOCK)
         except NotFound:
             return  # deleted meanwhile
-        await self._tell(row, resumed, ApprovalStatus.EXPIRED, CLOCK)
+        await self._tell(row, ApprovalStatus.EXPIRED, CLOCK)
 
     async def _settle(
-        self, writing: LogTransaction, asked: Sequence[ApprovalRow], row: ApprovalRow, *, by: str
-    ) -> RunRow | None:
+        self, opened: tuple[LogTransaction, Entry], asked: Sequence[ApprovalRow], row: ApprovalRow, *, by: str
+    ) -> None:
         """Log the decision; when it was the run's last, queue the run that goes on. The caller's transaction."""
+        writing, entry = opened
         await writing.session.flush()
         event = decided_event(row.id, row.tool_call_id, row.decision or row.status, by)
         waits = any(other.status == ApprovalStatus.PENDING for other in asked)
         await writing.log(row.thread_id, [event], run_id=row.run_id, move=None if waits else Move(ThreadStatus.BUSY))
         if waits:
-            return None
+            return
         before = await get_run(writing.session, owner_of(row), row.thread_id, row.run_id)
         resumed = new_run(
             owner_of(row),
@@ -139,12 +138,9 @@ class ApprovalService:
             resume=resume_for(asked),
             resumes_run_id=row.run_id,
         )
-        await insert_rows(writing.session, resumed)
-        return resumed
+        await entry.insert(resumed)
 
-    async def _tell(self, row: ApprovalRow, resumed: RunRow | None, decision: str, by: str) -> None:
-        if resumed is not None:
-            self._signals.ready(resumed.id)
+    async def _tell(self, row: ApprovalRow, decision: str, by: str) -> None:
         await self._bus.publish(
             ApprovalDecided(
                 approval_id=row.id,

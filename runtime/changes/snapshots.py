@@ -19,7 +19,7 @@ from ...store.models import TurnRow
 from ...store.models.base import table_of
 from ...tools.context import CallKey, JournalEntry
 from ...tools.snapshots import Snapshots
-from ..runs.claiming import Claimed
+from ..runs.turns import ClaimedTurn
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +49,7 @@ class TurnSnapshots:
         self._before: dict[str, asyncio.Task[str | None]] = {}
         self._after: dict[str, set[asyncio.Task[None]]] = defaultdict(set)
 
-    def calling(self, claimed: Claimed, tool: str) -> None:
+    def calling(self, claimed: ClaimedTurn, tool: str) -> None:
         """Read the folder as soon as a changing tool is asked for: the snapshot itself is then one look.
 
         The snapshot is taken when the tool begins, not now: what a person changes while an approval is pending is
@@ -60,7 +60,7 @@ class TurnSnapshots:
         if tool in self._changing and not known and not self._snapshots.knows(Path(claimed.workspace_path)):
             self._warm[turn.id] = asyncio.create_task(self._captured(claimed))
 
-    async def before(self, claimed: Claimed) -> str | None:
+    async def before(self, claimed: ClaimedTurn) -> str | None:
         """Capture the folder before the turn's first effect; the calls of one step share it. None: nothing to note."""
         turn = claimed.turn
         if turn.snapshot_before is not None:
@@ -69,7 +69,7 @@ class TurnSnapshots:
             self._before[turn.id] = asyncio.create_task(self._first(claimed))
         return await asyncio.shield(self._before[turn.id])
 
-    def rested(self, claimed: Claimed) -> None:
+    def rested(self, claimed: ClaimedTurn) -> None:
         """Take the second snapshot in the background, if something was changed."""
         turn = claimed.turn
         self._warm.pop(turn.id, None)
@@ -96,11 +96,11 @@ class TurnSnapshots:
         for thread_id in list(self._after):
             await self.settled(thread_id)
 
-    async def _first(self, claimed: Claimed) -> str | None:
+    async def _first(self, claimed: ClaimedTurn) -> str | None:
         await self.settled(claimed.turn.thread_id)
         return await self._captured(claimed)
 
-    async def _captured(self, claimed: Claimed) -> str | None:
+    async def _captured(self, claimed: ClaimedTurn) -> str | None:
         """Capture the folder; one that cannot be kept costs the undo, not the turn."""
         try:
             return await self._snapshots.capture(Path(claimed.workspace_path))
@@ -108,7 +108,7 @@ class TurnSnapshots:
             log.warning("snapshot_failed", turn_id=claimed.turn.id, error=str(exc))
             return None
 
-    async def _finish(self, claimed: Claimed, before: str) -> None:
+    async def _finish(self, claimed: ClaimedTurn, before: str) -> None:
         turn, root = claimed.turn, Path(claimed.workspace_path)
         after = await self._captured(claimed)
         if after is None:
@@ -133,7 +133,7 @@ def snapshot_ref(thread_id: str, turn_id: str, which: str) -> str:
 class SnapshotJournal:
     """The run's journal, which has the folder kept before the turn's first journalled effect."""
 
-    def __init__(self, journal: SqlJournal, snapshots: TurnSnapshots, claimed: Claimed) -> None:
+    def __init__(self, journal: SqlJournal, snapshots: TurnSnapshots, claimed: ClaimedTurn) -> None:
         self._journal = journal
         self._snapshots = snapshots
         self._claimed = claimed

@@ -2,67 +2,89 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, exists, or_, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import aliased
 
-from ...core.types import Principal
-from ...store.eventlog import EventLog, LogTransaction
+from ...core.types import RunStatus, utc_now
 from ...store.lease import Lease
-from ...store.models import RunRow, ThreadRow, TurnRow, WorkspaceRow
+from ...store.models import RunRow
 from ...store.records import NewEvent
-from ..scope import owner_of
-from .repository import claim
+from .engine import Claimed, Engine
 
-_PLACE = (
-    select(TurnRow, WorkspaceRow.id, WorkspaceRow.path)
-    .join(ThreadRow, ThreadRow.id == TurnRow.thread_id)
-    .join(WorkspaceRow, WorkspaceRow.id == ThreadRow.workspace_id)
-    .where(TurnRow.id == bindparam("turn"))
+_OTHER, _EARLIER = aliased(RunRow), aliased(RunRow)
+_DUE = or_(RunRow.not_before.is_(None), RunRow.not_before <= bindparam("now"))
+_EARLIER_DUE = or_(_EARLIER.not_before.is_(None), _EARLIER.not_before <= bindparam("now"))
+_NEXT = (
+    select(RunRow.id)
+    .where(RunRow.status == RunStatus.PENDING, _DUE)
+    .where(~exists().where(_OTHER.thread_id == RunRow.thread_id, _OTHER.status == RunStatus.RUNNING))
+    .where(
+        ~exists().where(
+            _EARLIER.thread_id == RunRow.thread_id,
+            _EARLIER.status == RunStatus.PENDING,
+            _EARLIER_DUE,
+            or_(
+                _EARLIER.created_at < RunRow.created_at,
+                (_EARLIER.created_at == RunRow.created_at) & (_EARLIER.id < RunRow.id),
+            ),
+        )
+    )
+    .order_by(RunRow.priority.desc(), RunRow.created_at, RunRow.id)
+    .limit(1)
 )
-_THREAD_OF_RUN = select(RunRow.thread_id).where(RunRow.id == bindparam("run")).scalar_subquery()
-_LOCK = select(ThreadRow.id).where(ThreadRow.id == _THREAD_OF_RUN).with_for_update(key_share=True)
+_TAKEN = {
+    "status": RunStatus.RUNNING,
+    "owner": bindparam("by"),
+    "heartbeat_at": bindparam("now"),
+    "started_at": bindparam("now"),
+    "updated_at": bindparam("now"),
+    "attempt": RunRow.attempt + 1,
+}
 
 
-@dataclass(frozen=True)
-class Claimed:
-    """A run that this process now owns, with what it stands in."""
-
-    run: RunRow
-    turn: TurnRow
-    workspace_id: str
-    workspace_path: str
-    lease: Lease
-
-    @property
-    def principal(self) -> Principal:
-        """Whose run it is."""
-        return owner_of(self.run)
+def _claim(locks_rows: bool) -> object:  # noqa: FBT001 - one of two statements
+    chosen = _NEXT.with_for_update(skip_locked=True, of=RunRow) if locks_rows else _NEXT
+    return (
+        update(RunRow)
+        .where(RunRow.id == chosen.scalar_subquery(), RunRow.status == RunStatus.PENDING)
+        .values(_TAKEN)
+        .returning(RunRow)
+        .execution_options(synchronize_session=False)
+    )
 
 
-async def take(log: EventLog, run_id: str, owner: str) -> Claimed | None:
-    """Claim a run; None when it is gone, taken, or its thread is running another."""
-    try:
-        async with log.transaction() as writing:
-            await _lock_thread(writing, run_id)
-            row = await claim(writing.session, run_id, owner)
-            if row is None:
-                return None
-            turn, workspace_id, path = (await writing.session.execute(_PLACE, {"turn": row.turn_id})).one()
-            return Claimed(row, turn, workspace_id, path, Lease(row.id, row.attempt, owner))
-    except IntegrityError:
-        return None  # another run of the thread was faster
+_CLAIMS = {locks: _claim(locks) for locks in (False, True)}
 
 
-async def _lock_thread(writing: LogTransaction, run_id: str) -> None:
-    if writing.locks_rows:
-        await writing.session.execute(_LOCK, {"run": run_id})
+async def take_next(engine: Engine, owner: str) -> Claimed | None:
+    """Claim the run that is due first: highest priority, then oldest, one per thread; None when none is free."""
+    database = engine.log.database
+    for _ in range(3):
+        try:
+            async with database.transaction() as session:
+                statement = _CLAIMS[not database.is_sqlite]
+                row = (await session.scalars(statement, {"by": owner, "now": utc_now()})).one_or_none()  # type: ignore[call-overload]
+                if row is None:
+                    return None
+                return await engine.drivers[row.kind].claimed(session, row, Lease(row.id, row.attempt, owner))
+        except IntegrityError:
+            continue  # another run of its thread was claimed at the same moment
+    return None
+
+
+def take_at_birth(row: RunRow, owner: str) -> Lease:
+    """Claim a run that is about to be inserted: it begins as running, and no other process ever sees it pending."""
+    row.status, row.owner, row.attempt = RunStatus.RUNNING, owner, 1
+    row.heartbeat_at = row.started_at = row.updated_at = utc_now()
+    return Lease(row.id, 1, owner)
 
 
 def started(row: RunRow, *, again: bool) -> NewEvent:
     """Say that a run begins; `again` when an earlier delivery said so already."""
-    data = {"run_id": row.id, "turn_id": row.turn_id, "attempt": row.attempt, "again": again}
+    data = {"run_id": row.id, "attempt": row.attempt, "again": again}
+    if row.turn_id is not None:
+        data["turn_id"] = row.turn_id
     if row.resumes_run_id is not None:
         data["resumes_run_id"] = row.resumes_run_id
     return NewEvent("run.started", data)

@@ -1,48 +1,129 @@
-"""What executing a run needs, in one place."""
+"""What executing a run needs, in one place, and the seam to what a run of each kind does."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import RunControl
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from ...core.events import EventBus
+from ...core.events import DomainEvent, EventBus
 from ...core.settings import Settings
-from ...store.checkpoints import Checkpoints
-from ...store.eventlog import EventLog
-from ...tools.context import RunContext
-from .claiming import Claimed
+from ...core.types import Principal, RunStatus
+from ...store.checkpoints import Checkpoints, Fence
+from ...store.eventlog import EventLog, LogTransaction
+from ...store.lease import Lease
+from ...store.models import RunRow
+from ...store.records import NewEvent
+from ..scope import owner_of
 
 
-class TurnHooks(Protocol):
-    """What else happens around the runs of a turn (snapshots of its workspace)."""
+@dataclass(frozen=True)
+class Claimed:
+    """A run that this process now owns."""
 
-    def calling(self, claimed: Claimed, tool: str) -> None:
-        """The model asks for a tool, which may still need an approval; must not block."""
+    run: RunRow
+    lease: Lease
+
+    @property
+    def principal(self) -> Principal:
+        """Whose run it is."""
+        return owner_of(self.run)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a run's stream ended, before the kind of run adds what it knows."""
+
+    status: RunStatus
+    reason: str | None = None
+    error: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """What one delivery works with.
+
+    Attributes:
+        fence: Raises `LostLease` once the run is no longer known to be ours.
+        control: Asks the graph to stop after the step in progress.
+        record: Takes events; they reach the log soon, in order, under the lease.
+    """
+
+    fence: Fence
+    control: RunControl
+    record: Callable[[Sequence[NewEvent]], None]
+
+
+class Work(Protocol):
+    """One delivery of one run: it streams a graph and says how that ended."""
+
+    def opening(self) -> list[NewEvent]:
+        """Say that the run begins, if an earlier delivery did not."""
         ...
 
-    def rested(self, claimed: Claimed) -> None:
-        """The turn came to rest; must not block."""
+    async def stream(self) -> Ending:
+        """Drive the graph to its rest. May be cancelled, or raise what the graph raises."""
+        ...
+
+    def describe(self, failure: BaseException) -> dict[str, str]:
+        """Name a failure of the graph by a code and a sentence."""
+        ...
+
+    async def close(self, ending: Ending) -> list[NewEvent]:
+        """Tidy up after the stream, still under the lease; what is left to say."""
+        ...
+
+    async def settle(self, writing: LogTransaction, ending: Ending, said: Sequence[NewEvent]) -> Sequence[DomainEvent]:
+        """Write the end of the run in the caller's transaction, under its lease; what to tell subscribers."""
+        ...
+
+    def rested(self, ending: Ending) -> None:
+        """The end is committed; must not block."""
+        ...
+
+    @property
+    def agent(self) -> str | None:
+        """The agent that worked last, for subscribers."""
         ...
 
 
-class ContextMaker(Protocol):
-    """Builds what nodes and tools act with."""
+class Driver(Protocol):
+    """How runs of one kind are executed."""
 
-    def context(self, claimed: Claimed) -> RunContext:
-        """Make the context of one run."""
+    async def claimed(self, session: AsyncSession, run: RunRow, lease: Lease) -> Claimed:
+        """Read what the run stands in, in the transaction that claims it."""
+        ...
+
+    def work(self, claimed: Claimed, desk: Desk) -> Work:
+        """Make one delivery."""
+        ...
+
+    async def give_up(self, writing: LogTransaction, run: RunRow, ending: Ending) -> None:
+        """Write the end of a run that nobody delivers any more, under the lease that stands on its row."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """The graph, where its state goes, who is told, and the limits."""
+    """Where state goes, who is told, the limits, and the driver of each kind of run."""
 
-    graph: CompiledStateGraph[Any, Any, Any, Any]
     checkpoints: Checkpoints
     log: EventLog
     bus: EventBus
-    contexts: ContextMaker
-    hooks: TurnHooks
     settings: Settings
+    drivers: Mapping[str, Driver]
+
+
+def about(run: RunRow, agent: str | None) -> dict[str, Any]:
+    """The fields that say in a domain event whose run it is about."""
+    return {
+        "thread_id": run.thread_id,
+        "turn_id": run.turn_id,
+        "run_id": run.id,
+        "user_id": run.owner_id,
+        "tenant_id": run.tenant_id,
+        "agent": agent,
+    }

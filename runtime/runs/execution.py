@@ -1,4 +1,4 @@
-"""One delivery of one run: prepare, stream, come to rest."""
+"""One delivery of one run: stream, come to rest, write that down; stopping it from outside at any time."""
 
 from __future__ import annotations
 
@@ -7,54 +7,47 @@ import time
 from typing import Any, Final
 
 import structlog
-from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 from sqlalchemy import update
 
-from ...core.events import ApprovalRequested, RunEnded, RunStarted
-from ...core.types import RunStatus
+from ...core.events import DomainEvent, RunEnded, RunStarted
+from ...core.types import RunStatus, utc_now
 from ...store.lease import LostLease
 from ...store.models import RunRow
-from ..approvals.schemas import Approval
 from ..failures import told
-from .claiming import Claimed
-from .claiming import started as started_event
-from .delivery import Route, prepare
-from .engine import Engine
-from .fold import fold
-from .outcome import CANCELLED, WAITS, Outcome, describe, settle
+from .engine import Claimed, Desk, Ending, Engine, about
 from .recorder import Recorder
-from .stream import Translator
 
 log = structlog.get_logger(__name__)
 
-MODES: Final = ("messages", "updates", "custom", "values", "tools")
-_WHY = {RunStatus.TIMEOUT: "the run took too long", RunStatus.ERROR: "the run failed"}
-_WHY_CANCELLED: Final = "the person stopped the run"
+CANCELLED: Final = "cancelled"
+ROLLED_BACK: Final = "rollback"
+_TIMED_OUT: Final = {"code": "timeout", "message": "The run took too long"}
 
 
 class Execution:
-    """Drives a claimed run to its rest. `stop`, `drain` and `lose` may be called at any time from the same loop."""
+    """Drives a claimed run to its rest. `stop`, `drain` and `lose` may be called at any time from the same loop.
+
+    Attributes:
+        ended: Resolves to the ending once that is committed; cancelled when the run is lost or goes back to the queue.
+    """
 
     def __init__(self, claimed: Claimed, engine: Engine) -> None:
         self.claimed = claimed
         self.lease = claimed.lease
+        self.ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._engine = engine
         self._control = RunControl()
         self._confirmed = time.time()
         self._lost = False
         self._cancelled = claimed.run.cancel_requested
+        self._action = claimed.run.cancel_action
         self._released = False
-        self._streaming: asyncio.Task[Outcome] | None = None
-        self._translator = Translator()
+        self._streaming: asyncio.Task[Ending] | None = None
         self._recorder = Recorder(engine.log, thread_id=claimed.run.thread_id, lease=claimed.lease)
-        self._graph = engine.graph.copy({"checkpointer": engine.checkpoints.saver(self.fence)})
-        self._config: RunnableConfig = {
-            "configurable": {"thread_id": claimed.run.thread_id},
-            "metadata": {"run_id": claimed.run.id},
-            "recursion_limit": engine.settings.agents.recursion_limit,
-        }
+        desk = Desk(fence=self.fence, control=self._control, record=self._recorder.add)
+        self.work = engine.drivers[claimed.run.kind].work(claimed, desk)
 
     def fence(self) -> None:
         """Raise `LostLease` unless this run was proved ours within the lease."""
@@ -70,9 +63,10 @@ class Execution:
         self._lost = True
         self._cancel()
 
-    def stop(self) -> None:
-        """A person wants it to stop: keep what was said, and rest as interrupted."""
+    def stop(self, action: str | None = None) -> None:
+        """A person wants it to stop: keep what was said and rest as interrupted, or undo it (`rollback`)."""
         self._cancelled = True
+        self._action = action or self._action
         self._cancel()
 
     def drain(self) -> None:
@@ -91,32 +85,31 @@ class Execution:
     async def run(self) -> None:
         """Execute; never raises for what the graph does. A lost lease ends it silently."""
         started = time.monotonic()
-        if self.lease.attempt == 1:
-            self._recorder.add([started_event(self.claimed.run, again=False)])
+        self._recorder.add(self.work.opening())
         await self._publish(RunStarted(attempt=self.lease.attempt, **self._about()))
         try:
-            outcome = await self._outcome()
-            if outcome is None:
+            ending = await self._ending()
+            if ending is None:
                 await self._back_to_queue()
                 return
-            approvals = await self._finish(outcome)
+            facts = await self._finish(ending)
         except LostLease:
             log.warning("run_lost", run_id=self.lease.run_id, attempt=self.lease.attempt)
             return
         finally:
             self._recorder.drop()
-        for approval in approvals:
-            await self._publish(
-                ApprovalRequested(approval_id=approval.id, tool=approval.tool, risk=approval.risk, **self._about())
-            )
+            if not self.ended.done():
+                self.ended.cancel()
+        for fact in facts:
+            await self._publish(fact)
         took = time.monotonic() - started
-        await self._publish(RunEnded(status=outcome.status, reason=outcome.reason, duration_s=took, **self._about()))
+        await self._publish(RunEnded(status=ending.status, reason=ending.reason, duration_s=took, **self._about()))
 
-    async def _outcome(self) -> Outcome | None:
+    async def _ending(self) -> Ending | None:
         """Stream to the end, the time-out or a stop; None when the run goes back to the queue."""
         if self._cancelled:
-            return self._ended(RunStatus.INTERRUPTED, reason=CANCELLED)
-        self._streaming = asyncio.create_task(self._stream())
+            return self._stopped()
+        self._streaming = asyncio.create_task(self.work.stream())
         try:
             done, _ = await asyncio.wait({self._streaming}, timeout=self._engine.settings.runs.timeout_s)
         finally:
@@ -124,14 +117,18 @@ class Execution:
         timed_out = not done
         await asyncio.wait({self._streaming})
         if timed_out and self._streaming.cancelled():
-            return self._ended(RunStatus.TIMEOUT, error={"code": "timeout", "message": "The run took too long"})
+            return Ending(status=RunStatus.TIMEOUT, error=_TIMED_OUT)
         return self._judge(self._streaming)
 
-    def _judge(self, streamed: asyncio.Task[Outcome]) -> Outcome | None:
+    def _stopped(self) -> Ending:
+        rolled_back = self._action == ROLLED_BACK
+        return Ending(status=RunStatus.INTERRUPTED, reason=ROLLED_BACK if rolled_back else CANCELLED)
+
+    def _judge(self, streamed: asyncio.Task[Ending]) -> Ending | None:
         if streamed.cancelled():
             if self._lost:
                 raise LostLease("This run belongs to another worker")
-            return None if self._released else self._ended(RunStatus.INTERRUPTED, reason=CANCELLED)
+            return None if self._released else self._stopped()
         failure = streamed.exception()
         if failure is None:
             return streamed.result()
@@ -140,70 +137,16 @@ class Execution:
         if isinstance(failure, LostLease):
             raise failure
         log.error("run_failed", run_id=self.lease.run_id, **told(failure))
-        return self._ended(RunStatus.ERROR, error=describe(failure))
+        return Ending(status=RunStatus.ERROR, error=self.work.describe(failure))
 
-    async def _stream(self) -> Outcome:
-        claimed = self.claimed
-        route = Route(self._graph, self._config, self._engine.log, claimed.turn.message_id)
-        delivery = await prepare(claimed.run, route)
-        self._translator = delivery.translator
-        self._recorder.add(delivery.events)
-        astream: Any = self._graph.astream  # the mode "tools" is missing from its signature
-        parts = astream(
-            delivery.input,
-            self._config,
-            context=self._engine.contexts.context(claimed),
-            stream_mode=list(MODES),
-            subgraphs=True,
-            version="v2",
-            durability="sync",
-            control=self._control,
-        )
-        async for part in parts:
-            events = self._translator.feed(part)
-            self._recorder.add(events)
-            for event in events:
-                if event.type == "tool.call":
-                    self._engine.hooks.calling(claimed, event.data["name"])
-        if self._translator.interrupts:
-            return self._ended(RunStatus.INTERRUPTED, reason=WAITS)
-        return self._ended(RunStatus.SUCCESS)
-
-    def _ended(self, status: RunStatus, *, reason: str | None = None, error: dict[str, str] | None = None) -> Outcome:
-        translator = self._translator
-        return Outcome(
-            status=status,
-            reason=reason,
-            error=error,
-            interrupts=tuple(translator.interrupts) if reason == WAITS else (),
-            usage=translator.usage,
-            agent=translator.agent,
-            policy=translator.state.get("policy"),
-        )
-
-    async def _finish(self, outcome: Outcome) -> list[Approval]:
-        events = self._translator.close()
-        if not outcome.waits:
-            events += await self._tidy(outcome)
-        self._recorder.add(events)
+    async def _finish(self, ending: Ending) -> list[DomainEvent]:
+        self._recorder.add(await self.work.close(ending))
         await self._recorder.settle()
         async with self._engine.log.transaction() as writing:
-            expiry = self._engine.settings.approvals.expiry
-            approvals = await settle(writing, self.claimed.run, outcome, expiry=expiry, said=self._recorder.rest())
-        if not outcome.waits:
-            self._engine.hooks.rested(self.claimed)
-        return approvals
-
-    async def _tidy(self, outcome: Outcome) -> list[Any]:
-        """Keep an unfinished turn's messages, drop its sub-graphs' checkpoints: the next run must find neither."""
-        events: list[Any] = []
-        thread_id = self.claimed.run.thread_id
-        if outcome.status is not RunStatus.SUCCESS:
-            why = _WHY.get(outcome.status, _WHY_CANCELLED)
-            events = await fold(self._graph, self._config, log=self._engine.log, why=why)
-        self.fence()
-        await self._engine.checkpoints.prune(thread_id)
-        return events
+            facts = list(await self.work.settle(writing, ending, self._recorder.rest()))
+        self.ended.set_result(ending)
+        self.work.rested(ending)
+        return facts
 
     async def _back_to_queue(self) -> None:
         """Give the row back; the next delivery goes on from the last checkpoint."""
@@ -212,22 +155,15 @@ class Execution:
             await self.lease.hold(writing.session)
             left = self._recorder.rest()
             await writing.log(self.claimed.run.thread_id, left, run_id=self.lease.run_id, attempt=self.lease.attempt)
+            pending = {"status": RunStatus.PENDING, "owner": None, "heartbeat_at": None, "updated_at": utc_now()}
             await writing.session.execute(
                 update(RunRow)
                 .where(RunRow.id == self.lease.run_id)
-                .values(status=RunStatus.PENDING, owner=None, heartbeat_at=None, handed_back=RunRow.handed_back + 1)
+                .values(**pending, handed_back=RunRow.handed_back + 1)
             )
 
     def _about(self) -> dict[str, Any]:
-        run = self.claimed.run
-        return {
-            "thread_id": run.thread_id,
-            "turn_id": run.turn_id,
-            "run_id": run.id,
-            "user_id": run.owner_id,
-            "tenant_id": run.tenant_id,
-            "agent": self._translator.agent,
-        }
+        return about(self.claimed.run, self.work.agent)
 
-    async def _publish(self, event: Any) -> None:
+    async def _publish(self, event: DomainEvent) -> None:
         await self._engine.bus.publish(event)

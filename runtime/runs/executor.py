@@ -1,21 +1,24 @@
-"""The in-process executor: claims pending runs, keeps them alive, and lets go of them in good order."""
+"""Executes runs in this process: claims them, keeps them alive, and lets go of them in good order."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import structlog
 from sqlalchemy import select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from ...core.types import RunStatus, utc_now
 from ...store.models import RunRow
 from ..failures import told
-from .claiming import take
-from .engine import Engine
+from .claiming import take_at_birth, take_next
+from .engine import Claimed, Ending, Engine
 from .execution import Execution
 from .owner import Owner
+from .seats import Seat, Seats
 from .signals import Signals
 
 log = structlog.get_logger(__name__)
@@ -25,35 +28,52 @@ _RETRY_S: Final = 0.5
 
 
 class Executor:
-    """Runs at most `max_concurrent` runs at once in this process.
+    """Runs at most `max_concurrent` runs at once in this process; with 0 it claims nothing.
 
     Args:
         engine: What a run needs.
-        signals: Says which rows are pending and which runs shall stop.
+        signals: Says that rows are pending and which runs shall stop.
         owner: This process's name on the rows it claims.
     """
 
     def __init__(self, engine: Engine, signals: Signals, owner: Owner) -> None:
         self.owner = owner
+        self._name = str(owner)
         self._engine = engine
-        self._signals = signals
-        self._slots = asyncio.Semaphore(engine.settings.runs.max_concurrent)
+        self._seats = Seats(engine.settings.runs.max_concurrent)
+        self._hungry = asyncio.Event()
+        self._unmet = False
         self._active: dict[str, Execution] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
+        self._open = False
+        signals.on_ready(self._hungry.set)
+        signals.on_cancel(self._stop)
 
     @property
     def active(self) -> frozenset[str]:
         """The runs that execute here now."""
         return frozenset(self._active)
 
+    def ending(self, run_id: str) -> asyncio.Future[Ending] | None:
+        """The future of a run that executes here: its ending, or cancelled when it goes elsewhere."""
+        execution = self._active.get(run_id)
+        return execution.ended if execution is not None else None
+
+    def execution(self, run_id: str) -> Execution | None:
+        """The delivery of a run that executes here now."""
+        return self._active.get(run_id)
+
     def start(self) -> None:
         """Begin to claim."""
-        self._loops = [asyncio.create_task(self._dispatch()), asyncio.create_task(self._beat())]
+        self._open = self._seats.total > 0
+        claiming = [asyncio.create_task(self._dispatch())] if self._open else []
+        self._loops = [*claiming, asyncio.create_task(self._beat())]
 
     async def stop(self, drain_s: float = DRAIN_S) -> None:
         """Claim no more; let each run end its step and give its row back, then stop the rest where they are."""
-        await self._end_loops(self._loops[:1])
+        self._open = False
+        await self._end_loops(self._loops[:-1])
         for execution in self._active.values():
             execution.drain()
         if self._tasks:
@@ -70,36 +90,73 @@ class Executor:
             with suppress(asyncio.CancelledError):
                 await loop
 
+    @contextmanager
+    def seat(self) -> Iterator[Seat]:
+        """Offer a free seat to a run that is about to be inserted: it is born running, without queue and wake-up.
+
+        The block inserts the row after `seat.take(row)` and calls `seat.begin(claimed)` once that is committed. Without
+        a free seat, or with others waiting for one, `take` does nothing and the row stays pending.
+        """
+        seat = Seat()
+        if self._open and not self._hungry.is_set() and self._seats.try_take():
+            seat = Seat(lambda row: take_at_birth(row, self._name), self.launch)
+        try:
+            yield seat
+        finally:
+            if seat.unused:
+                self._seats.give_back()
+
+    def launch(self, claimed: Claimed) -> None:
+        """Execute a claimed run on the seat that was taken for it."""
+        execution = Execution(claimed, self._engine)
+        self._active[claimed.run.id] = execution
+        task = asyncio.create_task(self._drive(execution))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     async def _dispatch(self) -> None:
         while True:
-            run_id = await self._signals.next()
-            await self._slots.acquire()
-            task = asyncio.create_task(self._execute(run_id))
-            self._tasks.add(task)
-            task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        self._slots.release()
-
-    async def _execute(self, run_id: str) -> None:
-        try:
-            claimed = await take(self._engine.log, run_id, str(self.owner))
-            if claimed is not None:
-                await self._drive(Execution(claimed, self._engine))
-        except Exception as exc:  # noqa: BLE001 - the worker loop: the row is recovered when its lease expires
-            log.warning("run_abandoned", run_id=run_id, **told(exc))
+            await self._hungry.wait()
+            await self._seats.take()
+            self._hungry.clear()
+            try:
+                claimed = await take_next(self._engine, self._name)
+            except Exception as exc:  # noqa: BLE001 - the worker loop: a database that blinks must not end it
+                log.warning("claim_failed", **told(exc))
+                self._seats.give_back()
+                await asyncio.sleep(_RETRY_S)
+                self._hungry.set()
+                continue
+            if claimed is None:
+                self._unmet = bool(self._active)
+                self._seats.give_back()
+            else:
+                self._hungry.set()
+                self.launch(claimed)
 
     async def _drive(self, execution: Execution) -> None:
-        # Only who claimed the run may forget it: a run may be woken twice, and the second claim comes back empty.
         run_id = execution.lease.run_id
-        self._active[run_id] = execution
-        self._signals.on_cancel(run_id, execution.stop)
         try:
             await execution.run()
+        except Exception as exc:  # noqa: BLE001 - the worker loop: the row is recovered when its lease expires
+            log.warning("run_abandoned", run_id=run_id, **told(exc))
         finally:
             self._active.pop(run_id, None)
-            self._signals.forget(run_id)
+            self._seats.give_back()
+            if self._unmet:  # somebody asked in vain while this run kept its thread busy
+                self._hungry.set()
+
+    def _stop(self, run_id: str) -> None:
+        """Stop a run if it executes here; what kind of stop it is stands on its row."""
+        execution = self._active.get(run_id)
+        if execution is not None:
+            asyncio.get_running_loop().create_task(self._obey(execution))
+
+    async def _obey(self, execution: Execution) -> None:
+        with suppress(OSError, SQLAlchemyError):  # then the heartbeat obeys
+            async with self._engine.log.database.read() as session:
+                asked = select(RunRow.cancel_action).where(RunRow.id == execution.lease.run_id)
+                execution.stop((await session.scalars(asked)).one_or_none())
 
     async def _beat(self) -> None:
         while True:
@@ -115,10 +172,10 @@ class Executor:
         executions = dict(self._active)
         if not executions:
             return
-        mine = RunRow.id.in_(executions), RunRow.owner == str(self.owner), RunRow.status == RunStatus.RUNNING
+        mine = RunRow.id.in_(executions), RunRow.owner == self._name, RunRow.status == RunStatus.RUNNING
         async with self._engine.log.database.transaction() as session:
             await session.execute(update(RunRow).where(*mine).values(heartbeat_at=utc_now()))
-            held = select(RunRow.id, RunRow.attempt, RunRow.cancel_requested).where(*mine)
+            held = select(RunRow.id, RunRow.attempt, RunRow.cancel_requested, RunRow.cancel_action).where(*mine)
             rows = (await session.execute(held)).all()
         found = {row.id: row for row in rows}
         for run_id, execution in executions.items():
@@ -126,6 +183,6 @@ class Executor:
             if row is not None and row.attempt == execution.lease.attempt:
                 execution.confirm()
                 if row.cancel_requested:
-                    execution.stop()
-            elif run_id in self._active:
+                    execution.stop(row.cancel_action)
+            elif run_id in self._active and not execution.ended.done():
                 execution.lose()

@@ -23,19 +23,17 @@ from ...store.rows import insert_rows
 from ..approvals.requests import rows_for
 from ..approvals.schemas import Approval
 from ..scope import owned_by, owner_of
+from .engine import Ending
 
 WAITS: Final = "approval"
-CANCELLED: Final = "cancelled"
 _ERROR_CHARS: Final = 2_000
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Where a run stands at its end, and what its turn learned."""
+    """How a run ended, and what its turn learned."""
 
-    status: RunStatus
-    reason: str | None = None
-    error: dict[str, str] | None = None
+    ending: Ending
     interrupts: Sequence[Interrupt] = ()
     usage: dict[str, int] = field(default_factory=dict)
     agent: str | None = None
@@ -44,14 +42,14 @@ class Outcome:
     @property
     def waits(self) -> bool:
         """Whether a person must decide before the turn goes on."""
-        return self.reason == WAITS
+        return self.ending.reason == WAITS
 
     @property
     def thread_status(self) -> ThreadStatus:
         """What the thread does from now on."""
         if self.waits:
             return ThreadStatus.INTERRUPTED
-        failed = self.status in {RunStatus.ERROR, RunStatus.TIMEOUT}
+        failed = self.ending.status in {RunStatus.ERROR, RunStatus.TIMEOUT}
         return ThreadStatus.ERROR if failed else ThreadStatus.IDLE
 
 
@@ -88,11 +86,12 @@ async def settle(
 
 def _last_words(outcome: Outcome, approvals: Sequence[Approval]) -> list[NewEvent]:
     asked = [approval.model_dump(mode="json") for approval in approvals]
-    ended: dict[str, Any] = {"status": outcome.status.value}
-    if outcome.reason is not None:
-        ended["reason"] = outcome.reason
-    if outcome.error is not None:
-        ended["error"] = outcome.error
+    ending = outcome.ending
+    ended: dict[str, Any] = {"status": ending.status.value}
+    if ending.reason is not None:
+        ended["reason"] = ending.reason
+    if ending.error is not None:
+        ended["error"] = ending.error
     if asked:
         ended["interrupts"] = asked
     if outcome.usage:
@@ -103,11 +102,9 @@ def _last_words(outcome: Outcome, approvals: Sequence[Approval]) -> list[NewEven
 
 _RUNS: Final = table_of(RunRow)
 _TURNS: Final = table_of(TurnRow)
+_ENDED: Final = ("status", "reason", "error", "usage", "ended_at", "updated_at")
 _END_RUN: Final = (
-    _RUNS.update()
-    .where(HELD)
-    .values({name: bindparam(f"new_{name}") for name in ("status", "reason", "error", "usage", "ended_at")})
-    .returning(_RUNS.c.id)
+    _RUNS.update().where(HELD).values({name: bindparam(f"new_{name}") for name in _ENDED}).returning(_RUNS.c.id)
 )
 _END_TURN: Final = (
     _TURNS.update()
@@ -124,16 +121,17 @@ _END_TURN: Final = (
 async def _end(session: AsyncSession, row: RunRow, outcome: Outcome) -> None:
     now = utc_now()
     ended = {
-        "new_status": outcome.status.value,
-        "new_reason": outcome.reason,
-        "new_error": outcome.error,
+        "new_status": outcome.ending.status.value,
+        "new_reason": outcome.ending.reason,
+        "new_error": outcome.ending.error,
         "new_usage": outcome.usage or None,
         "new_ended_at": now,
+        "new_updated_at": now,
     }
     await Lease(row.id, row.attempt, row.owner or "").prove(session, _END_RUN, **ended)
     turn = {
         "turn": row.turn_id,
-        "new_status": outcome.status.value,
+        "new_status": outcome.ending.status.value,
         "new_ended_at": None if outcome.waits else now,
         "new_agent": outcome.agent,
         "new_policy": outcome.policy,

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, exists, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
 
 from ...core.errors import NotFound
 from ...core.types import Principal, RunStatus, new_id, utc_now
@@ -34,21 +33,6 @@ _NEWEST_TURN = (
     .where(TurnRow.thread_id == bindparam("thread"))
     .order_by(TurnRow.created_at.desc(), TurnRow.id.desc())
     .limit(1)
-)
-_OTHER = aliased(RunRow)
-_CLAIM = (
-    update(RunRow)
-    .where(RunRow.id == bindparam("run"), RunRow.status == RunStatus.PENDING)
-    .where(~exists().where(_OTHER.thread_id == RunRow.thread_id, _OTHER.status == RunStatus.RUNNING))
-    .values(
-        status=RunStatus.RUNNING,
-        owner=bindparam("by"),
-        heartbeat_at=bindparam("now"),
-        started_at=bindparam("now"),
-        attempt=RunRow.attempt + 1,
-    )
-    .returning(RunRow)
-    .execution_options(synchronize_session=False)
 )
 
 
@@ -92,19 +76,14 @@ def new_run(principal: Principal, *, thread_id: str, kind: str = TURN, **more: A
     return RunRow(**row | owned_by(principal) | more)
 
 
-async def claim(session: AsyncSession, run_id: str, owner: str) -> RunRow | None:
-    """Take a pending run; None when it is gone, taken, or another run of its thread is running.
-
-    A racer that loses on the partial unique index gets the database's `IntegrityError`.
-    """
-    taken = await session.scalars(_CLAIM, {"run": run_id, "by": owner, "now": utc_now()})
-    return taken.one_or_none()
-
-
-async def pending_before(session: AsyncSession, before: datetime, limit: int) -> Sequence[str]:
-    """Name the runs that have been pending since `before`, oldest first."""
-    query = select(RunRow.id).where(RunRow.status == RunStatus.PENDING, RunRow.created_at < before)
-    return (await session.scalars(query.order_by(RunRow.created_at).limit(limit))).all()
+async def pending_before(session: AsyncSession, before: datetime) -> str | None:
+    """Name a run that has been pending and due since `before`; None when there is none."""
+    query = select(RunRow.id).where(
+        RunRow.status == RunStatus.PENDING,
+        RunRow.created_at < before,
+        or_(RunRow.not_before.is_(None), RunRow.not_before <= utc_now()),
+    )
+    return (await session.scalars(query.limit(1))).first()
 
 
 async def running_rows(session: AsyncSession) -> Sequence[RunRow]:

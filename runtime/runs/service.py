@@ -21,6 +21,7 @@ from ...store.texts import clean_text
 from ..approvals.repository import cancel_pending
 from ..scope import owned_by, owner_of
 from ..threads.repository import get_thread
+from .queue import Entry, Queue
 from .repository import ACTIVE, active_run, get_run, get_turn, new_run, runs_of, unfinished_turn
 from .schemas import Run
 from .signals import Signals
@@ -35,14 +36,18 @@ class RunService:
 
     Args:
         log: The event log and, through it, the database.
-        signals: Wakes the executor.
+        signals: Stops what executes.
+        queue: Takes new runs.
         agents: Names that a message may ask for.
         limits: What a client's own limits are capped by.
     """
 
-    def __init__(self, *, log: EventLog, signals: Signals, agents: Collection[str], limits: AgentsSettings) -> None:
+    def __init__(
+        self, *, log: EventLog, signals: Signals, queue: Queue, agents: Collection[str], limits: AgentsSettings
+    ) -> None:
         self._log = log
         self._signals = signals
+        self._queue = queue
         self._agents = frozenset(agents)
         self._limits = limits
 
@@ -59,18 +64,19 @@ class RunService:
         if not text.strip() or len(text) > MAX_TEXT:
             raise InvalidInput(f"A message needs between 1 and {MAX_TEXT} characters")
         capped = self._capped(settings)
-        async with self._log.transaction() as writing:
+        async with self._queue.entry() as (writing, entry):
             thread = await get_thread(writing.session, principal, thread_id, lock=True)
+            if thread.workspace_id is None:
+                raise Conflict("This thread has no workspace; start its runs under /threads", code="no_workspace")
             if await active_run(writing.session, thread_id) is not None:
                 raise Conflict("A run of this thread is not finished; wait for it or cancel it", code="thread_busy")
             if thread.status == ThreadStatus.INTERRUPTED:
                 await cancel_pending(writing, thread_id, by=principal.user_id)
             fold = await unfinished_turn(writing.session, thread_id)
-            run = await self._store(writing.session, thread, text=text, settings=capped, fold=fold)
+            run = await self._store(writing.session, entry, thread, text=text, settings=capped, fold=fold)
             said = NewEvent("message.user", {"message_id": (run.input or {})["message_id"], "text": text})
             busy = Move(ThreadStatus.BUSY, title=text.strip().splitlines()[0][:_TITLE])
             await writing.log(thread_id, [said], run_id=run.id, move=busy)
-        self._signals.ready(run.id)
         return Run.model_validate(run)
 
     async def get(self, principal: Principal, thread_id: str, run_id: str) -> Run:
@@ -133,7 +139,7 @@ class RunService:
         )
 
     async def _store(
-        self, session: AsyncSession, thread: ThreadRow, *, text: str, settings: RunSettings, fold: bool
+        self, session: AsyncSession, entry: Entry, thread: ThreadRow, *, text: str, settings: RunSettings, fold: bool
     ) -> RunRow:
         principal = owner_of(thread)
         settings = replace(settings, workspace=thread.workspace_id)
@@ -156,14 +162,14 @@ class RunService:
             input={"text": text, "message_id": message_id, "fold": fold},
         )
         await insert_rows(session, turn)
-        await insert_rows(session, run)
+        await entry.insert(run)
         return run
 
     async def _drop(self, writing: LogTransaction, thread: ThreadRow, row: RunRow) -> None:
         now = utc_now()
         row.status, row.reason, row.cancel_requested, row.ended_at = RunStatus.INTERRUPTED, "cancelled", True, now
         thread.status, thread.updated_at = ThreadStatus.IDLE, now
-        turn = await get_turn(writing.session, row.turn_id)
+        turn = await get_turn(writing.session, row.turn_id or "")
         turn.status, turn.ended_at = RunStatus.INTERRUPTED, now
         await writing.session.flush()
         ended = NewEvent("run.finished", {"status": RunStatus.INTERRUPTED, "reason": "cancelled"})

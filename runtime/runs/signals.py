@@ -1,41 +1,52 @@
-"""Wake-ups inside one process. Losing one loses latency only: the sweeper looks at the rows."""
+"""The seam to wake-ups: who commits a pending run says so, whoever executes listens. Losing one loses latency only."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 
-class Signals:
-    """Tells the executor of this process that a row is pending, or that a run shall stop."""
-
-    def __init__(self) -> None:
-        self._pending: asyncio.Queue[str] = asyncio.Queue()
-        self._queued: set[str] = set()
-        self._stops: dict[str, Callable[[], None]] = {}
+class Signals(Protocol):
+    """Wake-ups, inside one process or across many (`store.wakeups`)."""
 
     def ready(self, run_id: str) -> None:
-        """A pending row was committed."""
-        if run_id not in self._queued:
-            self._queued.add(run_id)
-            self._pending.put_nowait(run_id)
-
-    async def next(self) -> str:
-        """Wait for the next pending row."""
-        run_id = await self._pending.get()
-        self._queued.discard(run_id)
-        return run_id
-
-    def on_cancel(self, run_id: str, stop: Callable[[], None]) -> None:
-        """Register how to stop a run that executes here."""
-        self._stops[run_id] = stop
-
-    def forget(self, run_id: str) -> None:
-        """The run no longer executes here."""
-        self._stops.pop(run_id, None)
+        """A pending run was committed, or one may be claimed by now."""
+        ...
 
     def cancel(self, run_id: str) -> None:
-        """Stop a run if it executes here; elsewhere its row says so."""
-        stop = self._stops.get(run_id)
-        if stop is not None:
-            stop()
+        """A run shall stop; its row says so already."""
+        ...
+
+    def on_ready(self, callback: Callable[[], None]) -> None:
+        """Be told of pending runs."""
+        ...
+
+    def on_cancel(self, callback: Callable[[str], None]) -> None:
+        """Be told of runs that shall stop."""
+        ...
+
+
+class LocalSignals:
+    """Wake-ups inside one process."""
+
+    def __init__(self) -> None:
+        self._ready: list[Callable[[], None]] = []
+        self._cancel: list[Callable[[str], None]] = []
+
+    def ready(self, run_id: str) -> None:  # noqa: ARG002 - whoever claims asks the table which run is next
+        """Tell every listener."""
+        for callback in self._ready:
+            callback()
+
+    def cancel(self, run_id: str) -> None:
+        """Tell every listener."""
+        for callback in self._cancel:
+            callback(run_id)
+
+    def on_ready(self, callback: Callable[[], None]) -> None:
+        """Listen for pending runs."""
+        self._ready.append(callback)
+
+    def on_cancel(self, callback: Callable[[str], None]) -> None:
+        """Listen for runs that shall stop."""
+        self._cancel.append(callback)

@@ -1,21 +1,21 @@
-"""Looks after rows that nobody looks after: lost wake-ups, dead owners, approvals whose time is up."""
+"""Looks after rows that nobody looks after: lost wake-ups and dead owners; and whatever else a clock must do."""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
 from ...core.types import RunStatus, utc_now
-from ...store.eventlog import LogTransaction
 from ...store.models import RunRow
-from ..approvals.service import ApprovalService
 from ..failures import told
-from .engine import Engine
+from .engine import Ending, Engine
 from .executor import Executor
-from .outcome import Outcome, settle
 from .owner import Owner
 from .repository import pending_before, requeue, running_rows, unmoved
 from .signals import Signals
@@ -23,24 +23,33 @@ from .signals import Signals
 log = structlog.get_logger(__name__)
 
 EVERY_S: Final = 1.0
-_BATCH: Final = 200
+TOO_MANY: Final = "too_many_attempts"
+
+
+@dataclass(frozen=True)
+class Chore:
+    """Something that must be done now and then, in some process; it must bear being done in several at once."""
+
+    name: str
+    every_s: float
+    do: Callable[[], Awaitable[Any]]
 
 
 class Sweeper:
     """Sweeps once at the start and then every second. It never takes a run from an owner that is alive.
 
     Args:
-        engine: Log, settings.
-        signals: Wakes the executor.
+        engine: Log, settings, drivers.
+        signals: Wakes the executors.
         executor: Knows which runs execute here.
-        approvals: Lets the clock decide.
+        chores: What else is due by the clock.
     """
 
-    def __init__(self, engine: Engine, signals: Signals, executor: Executor, approvals: ApprovalService) -> None:
+    def __init__(self, engine: Engine, signals: Signals, executor: Executor, chores: Sequence[Chore]) -> None:
         self._engine = engine
         self._signals = signals
         self._executor = executor
-        self._approvals = approvals
+        self._due = dict.fromkeys(chores, 0.0)
         self._loop: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -54,24 +63,34 @@ class Sweeper:
             await asyncio.wait({self._loop})
 
     async def sweep(self, *, pending_s: float = 1.0) -> None:
-        """Look at every row once; wake what has been pending for `pending_s`."""
+        """Look at every row once; wake the executors for what has been due for `pending_s`."""
         await self._recover()
-        await self._approvals.expire()
         before = utc_now() - timedelta(seconds=pending_s)
         async with self._engine.log.database.read() as session:
-            pending = await pending_before(session, before, _BATCH)
-        for run_id in pending:
-            self._signals.ready(run_id)
+            waiting = await pending_before(session, before)
+        if waiting is not None:
+            self._signals.ready(waiting)
+
+    async def chores(self) -> None:
+        """Do what is due."""
+        for chore, due in self._due.items():
+            if time.monotonic() >= due:
+                self._due[chore] = time.monotonic() + chore.every_s
+                await self._attempt(chore.name, chore.do)
 
     async def _forever(self) -> None:
         pending_s = 0.0
         while True:
-            try:
-                await self.sweep(pending_s=pending_s)
-            except Exception as exc:  # noqa: BLE001 - the worker loop must outlive a database that blinks
-                log.warning("sweep_failed", **told(exc))
+            await self._attempt("runs", lambda since=pending_s: self.sweep(pending_s=since))  # type: ignore[misc]
+            await self.chores()
             pending_s = EVERY_S
             await asyncio.sleep(EVERY_S)
+
+    async def _attempt(self, name: str, do: Callable[[], Awaitable[Any]]) -> None:
+        try:
+            await do()
+        except Exception as exc:  # noqa: BLE001 - the worker loop must outlive a database that blinks
+            log.warning("sweep_failed", chore=name, **told(exc))
 
     async def _recover(self) -> None:
         async with self._engine.log.database.read() as session:
@@ -86,20 +105,21 @@ class Sweeper:
             return True
         return (utc_now() - row.heartbeat_at).total_seconds() > self._engine.settings.runs.lease_s
 
-    async def _give_up(self, writing: LogTransaction, row: RunRow) -> None:
-        if await unmoved(writing.session, row):
-            message = f"The run was delivered {row.attempt} times and never came to rest"
-            outcome = Outcome(RunStatus.ERROR, error={"code": "too_many_attempts", "message": message})
-            await settle(writing, row, outcome, expiry=self._engine.settings.approvals.expiry)
-
     async def _take_back(self, row: RunRow) -> None:
         async with self._engine.log.transaction() as writing:
             await writing.lock(row.thread_id)
             # A process that ended in good order and gave the run back is no failed delivery.
-            if row.attempt - row.handed_back >= self._engine.settings.runs.max_attempts:
-                await self._give_up(writing, row)
+            spent = row.attempt - row.handed_back >= self._engine.settings.runs.max_attempts
+            if spent and not row.cancel_requested:
+                if await unmoved(writing.session, row):
+                    await self._engine.drivers[row.kind].give_up(writing, row, _spent(row))
                 return
             if not await requeue(writing.session, row):
                 return
         log.info("run_recovered", run_id=row.id, attempt=row.attempt, owner=row.owner)
         self._signals.ready(row.id)
+
+
+def _spent(row: RunRow) -> Ending:
+    message = f"The run was delivered {row.attempt} times and never came to rest"
+    return Ending(status=RunStatus.ERROR, error={"code": TOO_MANY, "message": message})

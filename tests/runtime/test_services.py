@@ -10,7 +10,7 @@ from sqlalchemy import select
 from codelab.core.errors import Conflict, InvalidInput, NotFound
 from codelab.core.types import Principal, RunStatus
 from codelab.runtime.changes.snapshots import SnapshotJournal, TurnSnapshots
-from codelab.runtime.runs.claiming import Claimed
+from codelab.runtime.runs.turns import ClaimedTurn
 from codelab.runtime.workspaces.service import WorkspaceService
 from codelab.store.engine import Database
 from codelab.store.lease import Lease
@@ -160,7 +160,7 @@ async def _changing_turn(lab: Lab, turns: TurnSnapshots, path: Path, text: str) 
     async with lab.rt.database.read() as session:
         row = (await session.scalars(select(RunRow).where(RunRow.id == run.id))).one()
         turn = (await session.scalars(select(TurnRow).where(TurnRow.id == run.turn_id))).one()
-    claimed = Claimed(row, turn, "w", os.fspath(path.parent), Lease(run.id, 1, "x"))
+    claimed = ClaimedTurn(row, Lease(run.id, 1, "x"), turn, "w", os.fspath(path.parent))
 
     journal = SnapshotJournal(_Fresh(lab.rt.database), turns, claimed)
     await asyncio.gather(*(journal.begin(CallKey("t", "m", c), tool="write_file") for c in "ab"))

@@ -95,8 +95,8 @@ def _runs() -> None:
     _index("runs", "assistant_id")
 
 
-def _assistants() -> None:
-    described = lambda: (  # noqa: E731 - a column object belongs to one table
+def _described() -> tuple[sa.Column[Any], ...]:
+    return (
         _column("graph_id"),
         _column("name"),
         _column("description", null=True),
@@ -105,14 +105,17 @@ def _assistants() -> None:
         _column("metadata", _JSON),
         _column("created_at", _TIME),
     )
-    _table("assistants", _column("id"), *described(), _column("version", sa.Integer()), _column("updated_at", _TIME))
+
+
+def _assistants() -> None:
+    _table("assistants", _column("id"), *_described(), _column("version", sa.Integer()), _column("updated_at", _TIME))
     _index("assistants", "graph_id")
     _index("assistants", "tenant_id", "owner_id", "created_at", "id")
     _table(
         "assistant_versions",
         _column("assistant_id"),
         _column("version", sa.Integer()),
-        *described(),
+        *_described(),
         _belongs("assistant_versions", "assistant_id", "assistants"),
         key=("assistant_id", "version"),
     )

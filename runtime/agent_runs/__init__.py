@@ -1,0 +1,1 @@
+"""Runs of any graph, as the Agent Server API asks for them."""

@@ -1,0 +1,209 @@
+"""Executes runs of any graph: opens it, streams it into the log, and writes down where it came to rest."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from langgraph.errors import GraphRecursionError
+from langgraph.pregel import Pregel
+from langgraph.store.base import BaseStore
+from langgraph.types import Interrupt
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ...core.errors import CodeLabError
+from ...core.events import DomainEvent
+from ...core.settings import Settings
+from ...core.types import Principal, RunStatus
+from ...store.checkpoints import Checkpoints
+from ...store.eventlog import LogTransaction
+from ...store.lease import Lease
+from ...store.models import RunRow
+from ...store.records import NewEvent
+from ..graphs.registry import GraphRegistry
+from ..runs.claiming import started
+from ..runs.engine import Claimed, Desk, Ending
+from ..runs.execution import ROLLED_BACK
+from ..runs.plain import plain
+from .ending import Rest, settle
+from .feed import RestFeed
+from .inputs import config_of, input_again, input_of
+
+WAITS: Final = "interrupt"
+_ERROR_CHARS: Final = 20_000
+CLAIM: Final[ContextVar[Claimed]] = ContextVar("claim")
+"""The run that executes in this context, for hosts that build handles for it."""
+
+
+class Feed(Protocol):
+    """A graph's stream as records; once it has ended it tells where the graph came to rest."""
+
+    interrupts: list[Interrupt]
+    values: Any
+
+    def __aiter__(self) -> AsyncIterator[list[NewEvent]]:
+        """Stream."""
+        ...
+
+
+class Surface(Protocol):
+    """How runs of the thread protocol v2 are told."""
+
+    def feed(self, graph: Any, sent: Any, *, config: Any, options: dict[str, Any]) -> Feed:
+        """Make the feed of one delivery."""
+        ...
+
+    def closing(self, ending: Ending, interrupts: Sequence[Interrupt]) -> list[NewEvent]:
+        """Say how the run ended; interrupts are announced here, when the stream is over."""
+        ...
+
+
+class Webhooks(Protocol):
+    """Told of the end of a run that named a webhook."""
+
+    async def enqueue(self, session: AsyncSession, run: RunRow, *, values: Any, error: Any) -> None:
+        """Note the delivery in the transaction that ends the run."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphDriver:
+    """Executes runs of kind `graph`."""
+
+    graphs: GraphRegistry
+    checkpoints: Checkpoints
+    settings: Settings
+    store_for: Callable[[Principal], BaseStore]
+    surface: Surface | None = None
+    webhooks: Webhooks | None = None
+
+    async def claimed(self, session: AsyncSession, run: RunRow, lease: Lease) -> Claimed:  # noqa: ARG002
+        """Nothing more to read: the row holds the whole request."""
+        return Claimed(run, lease)
+
+    def work(self, claimed: Claimed, desk: Desk) -> GraphWork:
+        """Make one delivery."""
+        return GraphWork(claimed, desk, self)
+
+    async def give_up(self, writing: LogTransaction, run: RunRow, ending: Ending) -> None:
+        """End a run that was delivered too often."""
+        closing = self.surface.closing(ending, ()) if self.surface and run.kwargs and run.kwargs["protocol"] else []
+        await settle(writing, run, Rest(ending), said=closing, webhooks=self.webhooks)
+
+
+@dataclass
+class GraphWork:
+    """One delivery of a graph's run."""
+
+    claimed: Claimed
+    desk: Desk
+    driver: GraphDriver
+    rest: Rest | None = None
+    agent: str | None = None
+    _feed: Feed | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        """Make the saver that only this delivery may write through."""
+        self._saver = self.driver.checkpoints.saver(self.desk.fence, self.claimed.lease)
+
+    @property
+    def _asked(self) -> dict[str, Any]:
+        return self.claimed.run.kwargs or {}
+
+    def opening(self) -> list[NewEvent]:
+        """Say that the run begins, each time: a stream of a later delivery starts anew."""
+        return [started(self.claimed.run, again=self.claimed.lease.attempt > 1)]
+
+    def describe(self, failure: BaseException) -> dict[str, str]:
+        """Name a failure as the wire does: the exception's class and its text."""
+        if isinstance(failure, GraphRecursionError | CodeLabError) or not str(failure):
+            return {"error": type(failure).__name__, "message": str(failure)[:_ERROR_CHARS] or repr(failure)}
+        return {"error": type(failure).__name__, "message": str(failure)[:_ERROR_CHARS]}
+
+    async def stream(self) -> Ending:
+        """Open the graph and drive it."""
+        CLAIM.set(self.claimed)
+        run, driver = self.claimed.run, self.driver
+        progressed = run.attempt > 1 and await self._left_a_checkpoint()
+        config = config_of(run, recursion_limit=driver.settings.agents.recursion_limit, progressed=progressed)
+        opened = driver.graphs.open(
+            run.graph_id or "",
+            access="threads.create_run",
+            config=config,
+            principal=self.claimed.principal,
+            checkpointer=self._saver,
+            store=driver.store_for(self.claimed.principal),
+            context=self._asked.get("context"),
+        )
+        async with opened as graph:
+            sent = input_again(self._asked) if progressed else input_of(self._asked)
+            feed = self._feed = self._open_feed(graph, sent, config)
+            async for events in feed:
+                self.desk.record(events)
+            return await self._came_to(graph, config)
+
+    def _open_feed(self, graph: Pregel[Any, Any, Any, Any], sent: Any, config: Any) -> Feed:
+        asked = self._asked
+        options = {
+            "context": _context(graph, asked.get("context") or {}),
+            "interrupt_before": asked.get("interrupt_before"),
+            "interrupt_after": asked.get("interrupt_after"),
+            "durability": asked["durability"],
+            "control": self.desk.control,
+        }
+        if asked["protocol"] and self.driver.surface is not None:
+            return self.driver.surface.feed(graph, sent, config=config, options=options)
+        modes, subgraphs = asked["stream_mode"], asked["stream_subgraphs"]
+        return RestFeed(graph, sent, config=config, modes=modes, subgraphs=subgraphs, options=options)
+
+    async def _came_to(self, graph: Pregel[Any, Any, Any, Any], config: Any) -> Ending:
+        """Tell an interrupt from an end; a static breakpoint shows in the state only."""
+        breaks = self._asked.get("interrupt_before") or self._asked.get("interrupt_after")
+        breaks = breaks or graph.interrupt_before_nodes or graph.interrupt_after_nodes
+        feed = self._feed
+        interrupts: dict[str, Any] = {}
+        waits = bool(feed and feed.interrupts)
+        if waits or breaks:
+            state = await graph.aget_state({"configurable": {"thread_id": config["configurable"]["thread_id"]}})
+            interrupts = {task.id: [plain(each) for each in task.interrupts] for task in state.tasks if task.interrupts}
+            waits = bool(state.next)
+        ending = Ending(status=RunStatus.INTERRUPTED, reason=WAITS) if waits else Ending(status=RunStatus.SUCCESS)
+        self.rest = Rest(ending, interrupts=interrupts, values=feed.values if feed else None)
+        return ending
+
+    async def close(self, ending: Ending) -> list[NewEvent]:
+        """Undo a rolled back run's checkpoints; tell a v2 client how the run ended."""
+        self.desk.fence()
+        if ending.reason == ROLLED_BACK:
+            await self._saver.adelete_for_runs([self.claimed.run.id])
+        if self.rest is None:
+            self.rest = Rest(ending, values=self._feed.values if self._feed else None)
+        if not self._asked["protocol"] or self.driver.surface is None:
+            return []
+        return self.driver.surface.closing(ending, self._feed.interrupts if self._feed else ())
+
+    async def settle(self, writing: LogTransaction, ending: Ending, said: Sequence[NewEvent]) -> Sequence[DomainEvent]:
+        """Write the end."""
+        rest = self.rest or Rest(ending)
+        await settle(writing, self.claimed.run, rest, said=said, webhooks=self.driver.webhooks)
+        return ()
+
+    def rested(self, ending: Ending) -> None:
+        """Nothing more to do."""
+
+    async def _left_a_checkpoint(self) -> bool:
+        newest = await self._saver.aget_tuple({"configurable": {"thread_id": self.claimed.run.thread_id}})
+        return newest is not None and newest.metadata.get("run_id") == self.claimed.run.id
+
+
+def _context(graph: Pregel[Any, Any, Any, Any], sent: dict[str, Any]) -> Any:
+    """A graph without a context schema gets the plain dict; an empty context only where the schema takes it."""
+    schema = graph.context_schema
+    if sent or schema is None:
+        return sent
+    try:
+        return schema()
+    except (TypeError, ValueError):
+        return None

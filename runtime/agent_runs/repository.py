@@ -1,0 +1,61 @@
+"""Rows of graphs' runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import bindparam, delete, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ...core.types import Principal, RunStatus, utc_now
+from ...store.models import RunRow
+from ..runs.repository import ACTIVE
+from ..scope import mine
+
+_ACTIVE = select(RunRow.id, RunRow.status).where(
+    RunRow.thread_id == bindparam("thread"),
+    RunRow.status.in_(ACTIVE),
+    or_(RunRow.not_before.is_(None), RunRow.not_before <= bindparam("now"), RunRow.status == RunStatus.RUNNING),
+)
+
+
+async def inflight(session: AsyncSession, thread_id: str) -> dict[str, str]:
+    """Name a thread's runs that run or are due, with their status. One that starts later does not count."""
+    rows = (await session.execute(_ACTIVE, {"thread": thread_id, "now": utc_now()})).all()
+    return {row.id: row.status for row in rows}
+
+
+async def drop_pending(session: AsyncSession, run_id: str, *, delete_row: bool) -> bool:
+    """End a run that was not claimed yet; False when it was."""
+    mine_still = RunRow.id == run_id, RunRow.status == RunStatus.PENDING, RunRow.attempt == 0
+    if delete_row:
+        gone: Any = delete(RunRow).where(*mine_still).returning(RunRow.id)
+    else:
+        now = utc_now()
+        ended = {"status": RunStatus.INTERRUPTED, "reason": "cancelled", "ended_at": now, "updated_at": now}
+        gone = update(RunRow).where(*mine_still).values(**ended).returning(RunRow.id)
+    return (await session.execute(gone, execution_options={"synchronize_session": False})).first() is not None
+
+
+async def ask_to_stop(session: AsyncSession, run_ids: Sequence[str], action: str) -> Sequence[str]:
+    """Note on active runs that they shall stop; the ids of those that are active."""
+    asked = (
+        update(RunRow)
+        .where(RunRow.id.in_(run_ids), RunRow.status.in_(ACTIVE))
+        .values(cancel_requested=True, cancel_action=action, updated_at=utc_now())
+        .returning(RunRow.id)
+        .execution_options(synchronize_session=False)
+    )
+    return (await session.scalars(asked)).all()
+
+
+async def runs_of(
+    session: AsyncSession, principal: Principal, thread_id: str, *, status: str | None, limit: int, offset: int
+) -> Sequence[RunRow]:
+    """Fetch a thread's runs, newest first."""
+    query = select(RunRow).where(RunRow.thread_id == thread_id, mine(RunRow, principal))
+    if status is not None:
+        query = query.where(RunRow.status == status)
+    query = query.order_by(RunRow.created_at.desc(), RunRow.id.desc()).limit(limit).offset(offset)
+    return (await session.scalars(query)).all()

@@ -1,0 +1,67 @@
+"""Where new runs enter: into a free seat of this process when there is one, else as pending rows for whoever wakes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ...store.eventlog import EventLog, LogTransaction
+from ...store.models import RunRow
+from ...store.rows import insert_rows
+from .engine import Claimed, Engine
+from .executor import Executor
+from .seats import Seat
+from .signals import Signals
+
+
+class Entry:
+    """One transaction's way into the queue; at most one of its runs is born running."""
+
+    def __init__(self, writing: LogTransaction, seat: Seat, engine: Engine) -> None:
+        self.seat = seat
+        self._writing = writing
+        self._engine = engine
+        self.claimed: Claimed | None = None
+        self.pending: list[str] = []
+
+    async def insert(self, row: RunRow, *, free: bool = True) -> None:
+        """Insert a run; one that is not `free` to start (its thread is busy, or it is not due yet) is queued."""
+        lease = self.seat.take(row) if free and self.claimed is None else None
+        await insert_rows(self._writing.session, row)
+        if lease is None:
+            self.pending.append(row.id)
+        else:
+            driver = self._engine.drivers[row.kind]
+            self.claimed = await driver.claimed(self._writing.session, row, lease)
+
+
+class Queue:
+    """The door for new runs.
+
+    Args:
+        engine: Log and drivers.
+        executor: Offers its free seats.
+        signals: Wakes the others.
+    """
+
+    def __init__(self, engine: Engine, executor: Executor, signals: Signals) -> None:
+        self._engine = engine
+        self._executor = executor
+        self._signals = signals
+
+    @property
+    def log(self) -> EventLog:
+        """The log that the transaction writes to."""
+        return self._engine.log
+
+    @asynccontextmanager
+    async def entry(self) -> AsyncIterator[tuple[LogTransaction, Entry]]:
+        """Open a transaction that may insert runs; they start, or are announced, once it is committed."""
+        with self._executor.seat() as seat:
+            async with self._engine.log.transaction() as writing:
+                entry = Entry(writing, seat, self._engine)
+                yield writing, entry
+            if entry.claimed is not None:
+                seat.begin(entry.claimed)
+            for run_id in entry.pending:
+                self._signals.ready(run_id)
