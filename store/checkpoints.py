@@ -10,26 +10,24 @@ from pathlib import Path
 from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.store.base import BaseStore, TTLConfig
+from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 from langgraph.store.postgres.aio import AsyncPostgresStore
 from langgraph.store.sqlite.aio import AsyncSqliteStore
-from psycopg import AsyncConnection
-from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool
 
 from .checkpoints_fence import Fence, Fenced, no_fence
 from .checkpoints_memory import MemorySaver
-from .checkpoints_postgres import Pool, PostgresSaver
+from .checkpoints_postgres import Pool, PostgresSaver, make_pool
 from .checkpoints_sqlite import SqliteSaver
 from .engine import Database
 from .lease import Lease
 from .locking import file_lock_async, lock_beside
+from .longterm import PostgresStore, SqliteStore
 from .serde import make_serde
 from .sqlite import SteadyConnection, open_connection
 
-ITEM_TTL: TTLConfig = {"refresh_on_read": True, "omit_expired": True}
-"""Reading an item renews its time to live unless the reader says otherwise."""
+__all__ = ["Checkpoints", "Fence", "PostgresCheckpoints", "SqliteCheckpoints", "open_checkpoints"]
+
 _NOTE_STEP = "INSERT INTO store_migrations (v) SELECT coalesce(max(v), -1) + 1 FROM store_migrations"
 
 
@@ -72,7 +70,7 @@ class SqliteCheckpoints(Checkpoints):
     """On a connection of its own to the SQLite file."""
 
     def __init__(self, saver: SqliteSaver, store: SteadyConnection) -> None:
-        super().__init__(saver, AsyncSqliteStore(store))
+        super().__init__(saver, SqliteStore(store))
         self._connection = store
 
     async def setup(self) -> None:
@@ -100,7 +98,7 @@ class PostgresCheckpoints(Checkpoints):
     """On a pool of its own."""
 
     def __init__(self, pool: Pool) -> None:
-        super().__init__(PostgresSaver(pool), AsyncPostgresStore(pool))
+        super().__init__(PostgresSaver(pool), PostgresStore(pool))
 
     @property
     def reader(self) -> BaseCheckpointSaver[Any]:
@@ -132,14 +130,16 @@ async def open_checkpoints(database: Database) -> AsyncIterator[Checkpoints]:
         elif database.file is not None:
             checkpoints = await _open_sqlite(database, str(database.file), stack)
         else:
-            checkpoints = PostgresCheckpoints(await stack.enter_async_context(_pool(database)))
+            conninfo = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+            checkpoints = PostgresCheckpoints(await stack.enter_async_context(make_pool(conninfo)))
         stack.push_async_callback(_stop_batching, checkpoints.store)
         yield checkpoints
 
 
 async def _open_sqlite(database: Database, file: str, stack: AsyncExitStack) -> Checkpoints:
-    connection = await stack.enter_async_context(open_connection(file, isolation_level=None))
-    store = await stack.enter_async_context(open_connection(file, isolation_level=None))
+    connection, store = (open_connection(file, isolation_level=None) for _ in range(2))
+    for opened in (connection, store):
+        await stack.enter_async_context(opened)
     checkpoints = SqliteCheckpoints(SqliteSaver(connection, turn=database.turn), store)
     async with file_lock_async(lock_beside(Path(file))):  # LangGraph's own migrations run twice otherwise
         for opened in (connection, store):
@@ -147,15 +147,3 @@ async def _open_sqlite(database: Database, file: str, stack: AsyncExitStack) -> 
             await opened.execute("PRAGMA synchronous=NORMAL")
         await checkpoints.setup()
     return checkpoints
-
-
-def _pool(database: Database) -> Pool:
-    conninfo = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    return AsyncConnectionPool(
-        conninfo,
-        min_size=2,
-        max_size=10,
-        open=False,
-        connection_class=AsyncConnection[DictRow],
-        kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
-    )

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from ..core.errors import ConfigError
+from .containment import SQLITE_FUNCTION, holds_text
 from .sqlite import InlineConnection, OneTripConnection, open_connection
 from .texts import dump_json
 
@@ -97,16 +98,17 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """Open a session that commits when the block ends and rolls back when it raises."""
-        async with self._turn(), self._write() as session, session.begin():
+        async with self.turn(), self._write() as session, session.begin():
             yield session
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
         """Open a session for reading; it never commits."""
-        async with self._turn() if self.in_memory else nullcontext(), self._read() as session:
+        async with self.turn() if self.in_memory else nullcontext(), self._read() as session:
             yield session
 
-    def _turn(self) -> AbstractAsyncContextManager[Any]:
+    def turn(self) -> AbstractAsyncContextManager[Any]:
+        """Wait for this process's turn to write: for a writer that has a connection of its own."""
         return self._writing if self._writing is not None else nullcontext()
 
     async def close(self) -> None:
@@ -117,6 +119,7 @@ class Database:
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.create_function(SQLITE_FUNCTION, 2, holds_text, deterministic=True)
     cursor = connection.cursor()
     for pragma in _PRAGMAS:
         cursor.execute(pragma)

@@ -11,9 +11,11 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import aiosqlite
+
+Result = TypeVar("Result")
 
 TIMEOUT_S = 10.0
 """How long a statement waits for another connection's write lock."""
@@ -27,7 +29,12 @@ class SteadyConnection(aiosqlite.Connection):
             raise ValueError("no active connection")
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._tx.put_nowait((future, partial(fn, *args, **kwargs)))
-        return await _to_its_end(future)
+        return await to_its_end(future)
+
+    async def work(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Do several things in one trip; nothing else happens on the connection meanwhile."""
+        done: Result = await self._execute(work, self._conn)
+        return done
 
 
 class OneTripConnection(SteadyConnection):
@@ -115,7 +122,8 @@ def open_connection(
     return connection
 
 
-async def _to_its_end(future: asyncio.Future[Any]) -> Any:
+async def to_its_end(future: asyncio.Future[Any]) -> Any:
+    """Wait for a result even when cancelled; the cancellation strikes at the next await."""
     cancelled = False
     while not future.done():
         try:

@@ -1,0 +1,120 @@
+"""Checkpoints in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
+from langgraph.checkpoint.memory import InMemorySaver
+
+from .checkpoints_fence import Fenced, checked, is_delta
+
+
+class MemorySaver(Fenced, InMemorySaver):
+    """Fenced by the run's own word alone: who shares this memory shares the process."""
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Write a checkpoint."""
+        self.fence()
+        return await super().aput(config, checkpoint, metadata, new_versions)
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Write what a task wrote."""
+        self.fence()
+        await super().aput_writes(config, writes, task_id, task_path)
+
+    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Drop what runs wrote, copies of it too."""
+        for thread_id in list(self.storage):
+            await self.drop_runs(thread_id, run_ids)
+
+    async def drop_runs(self, thread_id: str, run_ids: Sequence[str]) -> None:
+        """Drop what runs wrote in a thread: its newest checkpoint is the one before."""
+        self.fence()
+        doomed = set(run_ids)
+        if thread_id in self.storage:
+            self._drop(
+                (thread_id, namespace, checkpoint_id)
+                for namespace, checkpoints in self.storage[thread_id].items()
+                for checkpoint_id, saved in checkpoints.items()
+                if self._metadata(saved).get("run_id") in doomed
+            )
+
+    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """Copy everything of a thread."""
+        self.fence()
+        for namespace, checkpoints in list(self.storage.get(source_thread_id, {}).items()):
+            self.storage[target_thread_id][namespace].update(checkpoints)
+        for (thread_id, namespace, checkpoint_id), writes in list(self.writes.items()):
+            if thread_id == source_thread_id:
+                self.writes[target_thread_id, namespace, checkpoint_id] = dict(writes)
+        for (thread_id, namespace, channel, version), blob in list(self.blobs.items()):
+            if thread_id == source_thread_id:
+                self.blobs[target_thread_id, namespace, channel, version] = blob
+
+    async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        """Keep the newest checkpoint of each namespace, or nothing."""
+        self.fence()
+        for thread_id in checked(thread_ids, strategy):
+            if strategy == "delete":
+                self.delete_thread(thread_id)
+            elif thread_id in self.storage:
+                self._keep_latest(thread_id)
+
+    async def drop_namespaces(self, thread_id: str) -> None:
+        """Drop the checkpoints of all sub-graphs."""
+        for namespace in [ns for ns in self.storage.get(thread_id, {}) if ns]:
+            del self.storage[thread_id][namespace]
+        for written in [key for key in self.writes if key[0] == thread_id and key[1]]:
+            del self.writes[written]
+        for blob in [key for key in self.blobs if key[0] == thread_id and key[1]]:
+            del self.blobs[blob]
+
+    def _keep_latest(self, thread_id: str) -> None:
+        namespaces = self.storage[thread_id]
+        if any(is_delta(self._metadata(saved)) for kept in namespaces.values() for saved in kept.values()):
+            return
+        newest = {namespace: max(kept) for namespace, kept in namespaces.items() if kept}
+        roots = namespaces.get("", {}).keys() - {newest.get("")}
+        for namespace, checkpoint_id in list(newest.items()):
+            parents = self._metadata(namespaces[namespace][checkpoint_id]).get("parents") or {}
+            if ":" in namespace and parents.get("") in roots:  # a call goes with the checkpoint that it started from
+                del newest[namespace]
+        self._drop(
+            (thread_id, namespace, checkpoint_id)
+            for namespace, kept in namespaces.items()
+            for checkpoint_id in kept
+            if newest.get(namespace) != checkpoint_id
+        )
+        for namespace, checkpoint_id in newest.items():
+            checkpoint, metadata, _ = namespaces[namespace][checkpoint_id]
+            namespaces[namespace][checkpoint_id] = (checkpoint, metadata, None)
+
+    def _drop(self, keys: Iterable[tuple[str, str, str]]) -> None:
+        touched = set()
+        for thread_id, namespace, checkpoint_id in list(keys):
+            del self.storage[thread_id][namespace][checkpoint_id]
+            self.writes.pop((thread_id, namespace, checkpoint_id), None)
+            touched.add((thread_id, namespace))
+        kept = {
+            (*place, channel, version)
+            for place in touched
+            for saved in self.storage[place[0]][place[1]].values()
+            for channel, version in self.serde.loads_typed(saved[0])["channel_versions"].items()
+        }
+        for key in [key for key in self.blobs if key[:2] in touched and key not in kept]:
+            del self.blobs[key]
+
+    def _metadata(self, saved: tuple[Any, tuple[str, bytes], Any]) -> dict[str, Any]:
+        metadata: dict[str, Any] = self.serde.loads_typed(saved[1])
+        return metadata
