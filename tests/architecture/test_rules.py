@@ -26,6 +26,7 @@ MAY_CATCH_EVERYTHING = {
     "runtime/runs/executor.py Executor._beat",  # a beat that fails is tried again at the next
     "runtime/runs/executor.py Executor._execute",  # one run's fault is not the others'
     "runtime/runs/sweeper.py Sweeper._forever",  # the sweeper outlives a bad round
+    "runtime/webhooks/service.py WebhookService._forever",  # the deliveries outlive a bad round
     "graph/router.py Router._ask_model",  # whatever a provider raises, the current agent goes on
 }
 # Transactions of ours end in the engine; the checkpointer has a connection that is not ours.

@@ -1,0 +1,1 @@
+"""Calls to a client's server when a run has ended."""
