@@ -6,7 +6,7 @@ UV     := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip
 STAMP  := $(VENV)/.codelab
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test e2e check lint types arch cov gates evals bench conformance lock clean
+.PHONY: help run dev test e2e check lint types arch cov gates evals bench conformance probe lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -68,6 +68,9 @@ bench: $(STAMP)-dev ## Side-by-side benchmarks against bare LangGraph
 
 conformance: $(STAMP)-dev ## The integration suite of langgraph-sdk against our server
 	@$(BIN)/python -m tests.conformance.run $(ARGS)
+
+probe: $(STAMP)-dev ## The same calls against `langgraph dev` and us; no unexplained difference
+	@$(BIN)/python -m tests.conformance.probe $(ARGS)
 
 lock: $(BIN)/uv ## Resolve the lock files anew
 	@$(UV) compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --all-extras pyproject.toml -o requirements-dev.lock
