@@ -7,6 +7,7 @@ CodeLabError
 ├── Forbidden 403             forbidden
 ├── NotFound 404              not_found (also: not yours)
 ├── Conflict 409              approval_already_decided, approval_expired, thread_busy, run_finished, stale_file, …
+├── Trimmed 410               trimmed (`first_seq`: the oldest record that is left)
 ├── TooLarge 413              too_large
 ├── RateLimited 429           rate_limited
 ├── ConfigError 500           bad_config (start-up only)
@@ -77,6 +78,13 @@ class Conflict(CodeLabError):  # noqa: N818
 
     status = 409
     default_code = "conflict"
+
+
+class Trimmed(CodeLabError):  # noqa: N818
+    """The log was read from a point whose records are gone by now; `first_seq` is where it begins."""
+
+    status = 410
+    default_code = "trimmed"
 
 
 class TooLarge(CodeLabError):  # noqa: N818

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
 SUPERSEDED: Final = "attempt_superseded"
+FINISHED: Final = "run.finished"
+JSON: Final = "json"
+"""In the memo of a record that was just written: its data as JSON text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,11 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class LoggedEvent:
-    """One record of the log."""
+    """One record of the log.
+
+    Everybody who reads it live reads the same object: nobody changes `data`. What is made of it once for all of them
+    (an encoded frame) goes into `memo`, under a key of the maker's own.
+    """
 
     thread_id: str
     seq: int
@@ -39,12 +46,52 @@ class LoggedEvent:
     type: str
     data: dict[str, Any]
     at: datetime
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
-def visible(events: Sequence[LoggedEvent]) -> list[LoggedEvent]:
-    """Hide what a later `attempt_superseded` of the same sequence names. The markers themselves stay."""
+class Batch:
+    """Consecutive records of one thread, one object for all who read them.
+
+    Args:
+        events: At least one, in order and without a gap.
+        later: Markers known to follow, which hide some of these.
+    """
+
+    __slots__ = ("_of", "events", "first", "last", "shown", "size")
+
+    def __init__(self, events: Sequence[LoggedEvent], later: Iterable[LoggedEvent] = ()) -> None:
+        self.events = events
+        self.shown: Sequence[LoggedEvent] = visible(events, later)
+        self.first = events[0].seq
+        self.last = events[-1].seq
+        self.size = sum(len(event.memo.get(JSON, "")) for event in events)
+        self._of: dict[str, tuple[Sequence[LoggedEvent], bool]] = {}
+
+    def beyond(self, seq: int) -> Batch:
+        """Leave out what a reader has had; there must be more."""
+        return self if seq < self.first else Batch(self.events[seq + 1 - self.first :])
+
+    def of(self, run_id: str | None) -> tuple[Sequence[LoggedEvent], bool]:
+        """Give the visible records of one run (None: of all), and whether the run ends here."""
+        if run_id is None:
+            return self.shown, False
+        found = self._of.get(run_id)
+        if found is None:
+            found = self._of[run_id] = _until_finished([e for e in self.shown if e.run_id == run_id])
+        return found
+
+
+def _until_finished(events: list[LoggedEvent]) -> tuple[Sequence[LoggedEvent], bool]:
+    for index, event in enumerate(events, 1):
+        if event.type == FINISHED:
+            return events[:index], True
+    return events, False
+
+
+def visible(events: Sequence[LoggedEvent], later: Iterable[LoggedEvent] = ()) -> list[LoggedEvent]:
+    """Hide what an `attempt_superseded` further on, or among the `later` ones, names. The markers themselves stay."""
     hidden: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
-    for event in events:
+    for event in (*events, *later):
         if event.type == SUPERSEDED:
             span = (event.data["from_seq"], event.seq)
             for kind in ("message_id", "tool_call_id"):

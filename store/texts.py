@@ -9,6 +9,12 @@ from typing import Any
 _SUSPECT = ("\\u0000", "\\ud", "NaN", "Infinity")
 
 
+class JsonText(str):
+    """JSON that is serialised already: `dump_json` leaves it as it is."""
+
+    __slots__ = ()
+
+
 def clean_text(value: str) -> str:
     """Replace NUL and lone surrogates by U+FFFD."""
     whole = value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -32,6 +38,8 @@ def dump_json(value: Any, *, escaped: bool = True) -> str:
         value: What to serialise; what JSON does not know becomes its text.
         escaped: Write letters beyond ASCII as escapes.
     """
+    if isinstance(value, JsonText):
+        return value
     text = json.dumps(value, separators=(",", ":"), default=str, ensure_ascii=escaped)
     if any(mark in text for mark in _SUSPECT) or not (escaped or _encodes(text)):
         return json.dumps(_clean(json.loads(text)), separators=(",", ":"), ensure_ascii=escaped)

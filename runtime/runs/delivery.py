@@ -54,7 +54,7 @@ async def prepare(row: RunRow, route: Route) -> Delivery:
 
 async def _again(row: RunRow, route: Route) -> Delivery:
     state = await route.graph.aget_state({"configurable": {"thread_id": row.thread_id}}, subgraphs=True)
-    told = await route.log.read(row.thread_id)
+    told = await route.log.read(row.thread_id, None)
     begun = any(event.type == "run.started" and event.run_id == row.id for event in told)
     done = reconcile(
         turn_messages(state_messages(state), route.message_id),

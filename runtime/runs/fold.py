@@ -59,5 +59,5 @@ def _answer(name: str, call_id: str, known: Mapping[str, dict[str, Any]], why: s
 
 
 async def _results(log: EventLog, thread_id: str) -> dict[str, dict[str, Any]]:
-    events = await log.read(thread_id)
+    events = await log.read(thread_id, None)
     return {event.data["tool_call_id"]: event.data for event in events if event.type == "tool.result"}
