@@ -1,0 +1,85 @@
+"""Following a thread for clients of the protocol: from before it exists until it is deleted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
+from typing import Final
+
+from ...core.errors import NotFound, Trimmed
+from ...core.types import Principal
+from ...store.eventlog import EventLog
+from ...store.models import ThreadRow
+from ...store.records import LoggedEvent
+from ..threads.repository import get_thread
+
+SOON_S: Final = 0.1
+LATER_S: Final = 1.0
+_SOON_ROUNDS: Final = 50
+"""Looks at a thread that does not exist before they become rare: a client opens its stream, then starts a run."""
+
+
+class Following:
+    """The streams of one process.
+
+    Args:
+        log: The logs.
+    """
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
+
+    def born(self, thread_id: str) -> None:
+        """A thread was created here: whoever waits for it need not wait for the next look."""
+        for waiting in self._waiting.get(thread_id, ()):
+            waiting.set()
+
+    async def thread(self, principal: Principal, thread_id: str) -> ThreadRow | None:
+        """The thread as it stands; None when there is none of this principal's."""
+        with suppress(NotFound):
+            async with self._log.database.read() as session:
+                return await get_thread(session, principal, thread_id)
+        return None
+
+    async def head(self, principal: Principal, thread_id: str) -> int:
+        """The `seq` of the thread's last record; 0 when there is none."""
+        row = await self.thread(principal, thread_id)
+        return row.last_seq if row else 0
+
+    async def batches(
+        self, principal: Principal, thread_id: str, after: int | None
+    ) -> AsyncGenerator[Sequence[LoggedEvent], None]:
+        """Give the records after `after` and go on live, over all runs; ends with the thread.
+
+        A thread that does not exist, or is another's, is waited for. Records that are no longer kept are left out: the
+        thread's state tells what became of them.
+        """
+        await self._birth(principal, thread_id)
+        with suppress(NotFound):
+            try:
+                async with aclosing(self._log.batches(thread_id, after or None)) as batches:
+                    async for batch in batches:
+                        yield batch
+            except Trimmed:
+                async with aclosing(self._log.batches(thread_id, None)) as batches:
+                    async for batch in batches:
+                        yield batch
+
+    async def _birth(self, principal: Principal, thread_id: str) -> None:
+        woken = asyncio.Event()
+        self._waiting[thread_id].add(woken)
+        try:
+            rounds = 0
+            while await self.thread(principal, thread_id) is None:
+                woken.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(SOON_S if rounds < _SOON_ROUNDS else LATER_S):
+                        await woken.wait()
+                rounds += 1
+        finally:
+            self._waiting[thread_id].discard(woken)
+            if not self._waiting[thread_id]:
+                del self._waiting[thread_id]
