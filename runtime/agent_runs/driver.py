@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from langgraph.errors import GraphRecursionError
 from langgraph.pregel import Pregel
 from langgraph.store.base import BaseStore
 from langgraph.types import Interrupt
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ...core.errors import CodeLabError
 from ...core.events import DomainEvent
 from ...core.settings import Settings
 from ...core.types import Principal, RunStatus
@@ -23,10 +22,12 @@ from ...store.lease import Lease
 from ...store.models import RunRow
 from ...store.records import NewEvent
 from ..graphs.registry import GraphRegistry
+from ..protocol.feed import ProtocolFeed, last_word
 from ..runs.claiming import started
 from ..runs.engine import Claimed, Desk, Ending
 from ..runs.execution import ROLLED_BACK
 from ..runs.plain import plain
+from ..webhooks.service import WebhookService
 from .ending import Rest, settle
 from .feed import RestFeed
 from .inputs import config_of, input_again, input_of
@@ -40,31 +41,22 @@ CLAIM: Final[ContextVar[Claimed]] = ContextVar("claim")
 class Feed(Protocol):
     """A graph's stream as records; once it has ended it tells where the graph came to rest."""
 
-    interrupts: list[Interrupt]
-    values: Any
-
-    def __aiter__(self) -> AsyncIterator[list[NewEvent]]:
-        """Stream."""
+    @property
+    def interrupts(self) -> list[Interrupt]:
+        """What the root graph asks."""
         ...
 
-
-class Surface(Protocol):
-    """How runs of the thread protocol v2 are told."""
-
-    def feed(self, graph: Any, sent: Any, *, config: Any, options: dict[str, Any]) -> Feed:
-        """Make the feed of one delivery."""
+    @property
+    def values(self) -> Any:
+        """The root's last values."""
         ...
 
-    def closing(self, ending: Ending, interrupts: Sequence[Interrupt]) -> list[NewEvent]:
-        """Say how the run ended; interrupts are announced here, when the stream is over."""
+    def stream(self) -> AsyncGenerator[list[NewEvent], None]:
+        """Stream, each step's records."""
         ...
 
-
-class Webhooks(Protocol):
-    """Told of the end of a run that named a webhook."""
-
-    async def enqueue(self, session: AsyncSession, run: RunRow, *, values: Any, error: Any) -> None:
-        """Note the delivery in the transaction that ends the run."""
+    def closing(self, status: str, error: Mapping[str, Any] | None = None) -> list[NewEvent]:
+        """Say how the run ended, where the surface has words for it; interrupts are announced here."""
         ...
 
 
@@ -76,8 +68,7 @@ class GraphDriver:
     checkpoints: Checkpoints
     settings: Settings
     store_for: Callable[[Principal], BaseStore]
-    surface: Surface | None = None
-    webhooks: Webhooks | None = None
+    webhooks: WebhookService | None = None
 
     async def claimed(self, session: AsyncSession, run: RunRow, lease: Lease) -> Claimed:  # noqa: ARG002
         """Nothing more to read: the row holds the whole request."""
@@ -89,8 +80,10 @@ class GraphDriver:
 
     async def give_up(self, writing: LogTransaction, run: RunRow, ending: Ending) -> None:
         """End a run that was delivered too often."""
-        closing = self.surface.closing(ending, ()) if self.surface and run.kwargs and run.kwargs["protocol"] else []
-        await settle(writing, run, Rest(ending), said=closing, webhooks=self.webhooks)
+        told = (
+            [last_word(run.graph_id or "", ending.status, ending.error)] if (run.kwargs or {}).get("protocol") else []
+        )
+        await settle(writing, run, Rest(ending), said=told, webhooks=self.webhooks)
 
 
 @dataclass
@@ -118,9 +111,7 @@ class GraphWork:
 
     def describe(self, failure: BaseException) -> dict[str, str]:
         """Name a failure as the wire does: the exception's class and its text."""
-        if isinstance(failure, GraphRecursionError | CodeLabError) or not str(failure):
-            return {"error": type(failure).__name__, "message": str(failure)[:_ERROR_CHARS] or repr(failure)}
-        return {"error": type(failure).__name__, "message": str(failure)[:_ERROR_CHARS]}
+        return {"error": type(failure).__name__, "message": str(failure)[:_ERROR_CHARS] or repr(failure)}
 
     async def stream(self) -> Ending:
         """Open the graph and drive it."""
@@ -140,8 +131,9 @@ class GraphWork:
         async with opened as graph:
             sent = input_again(self._asked) if progressed else input_of(self._asked)
             feed = self._feed = self._open_feed(graph, sent, config)
-            async for events in feed:
-                self.desk.record(events)
+            async with aclosing(feed.stream()) as steps:
+                async for events in steps:
+                    self.desk.record(events)
             return await self._came_to(graph, config)
 
     def _open_feed(self, graph: Pregel[Any, Any, Any, Any], sent: Any, config: Any) -> Feed:
@@ -153,8 +145,8 @@ class GraphWork:
             "durability": asked["durability"],
             "control": self.desk.control,
         }
-        if asked["protocol"] and self.driver.surface is not None:
-            return self.driver.surface.feed(graph, sent, config=config, options=options)
+        if asked["protocol"]:
+            return ProtocolFeed(graph, sent, config, graph_name=self.claimed.run.graph_id or "", **options)
         modes, subgraphs = asked["stream_mode"], asked["stream_subgraphs"]
         return RestFeed(graph, sent, config=config, modes=modes, subgraphs=subgraphs, options=options)
 
@@ -180,9 +172,11 @@ class GraphWork:
             await self._saver.adelete_for_runs([self.claimed.run.id])
         if self.rest is None:
             self.rest = Rest(ending, values=self._feed.values if self._feed else None)
-        if not self._asked["protocol"] or self.driver.surface is None:
-            return []
-        return self.driver.surface.closing(ending, self._feed.interrupts if self._feed else ())
+        if self._feed is not None:
+            return self._feed.closing(ending.status, ending.error)
+        return (
+            [last_word(self.claimed.run.graph_id or "", ending.status, ending.error)] if self._asked["protocol"] else []
+        )
 
     async def settle(self, writing: LogTransaction, ending: Ending, said: Sequence[NewEvent]) -> Sequence[DomainEvent]:
         """Write the end."""
@@ -196,6 +190,12 @@ class GraphWork:
     async def _left_a_checkpoint(self) -> bool:
         newest = await self._saver.aget_tuple({"configurable": {"thread_id": self.claimed.run.thread_id}})
         return newest is not None and newest.metadata.get("run_id") == self.claimed.run.id
+
+
+def _last_words(run: RunRow, ending: Ending) -> list[NewEvent]:
+    """What a run that never streamed says at its end."""
+    speaks = bool((run.kwargs or {}).get("protocol"))
+    return [last_word(run.graph_id or "", ending.status, ending.error)] if speaks else []
 
 
 def _context(graph: Pregel[Any, Any, Any, Any], sent: dict[str, Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from sqlalchemy import and_, bindparam, case, exists, literal
 
@@ -18,9 +18,7 @@ from ...store.records import NewEvent
 from ..runs.engine import Ending
 from ..runs.execution import ROLLED_BACK
 from ..runs.plain import plain
-
-if TYPE_CHECKING:
-    from .driver import Webhooks
+from ..webhooks.service import RunEnd, WebhookService
 
 LINGER: Final = timedelta(seconds=60)
 """How long a stateless run's thread outlives it: somebody may still read the end of its stream."""
@@ -74,7 +72,7 @@ class Rest:
 
 
 async def settle(
-    writing: LogTransaction, run: RunRow, rest: Rest, *, said: Sequence[NewEvent], webhooks: Webhooks | None
+    writing: LogTransaction, run: RunRow, rest: Rest, *, said: Sequence[NewEvent], webhooks: WebhookService | None
 ) -> None:
     """Write the end of a run, after what was left to say, in the caller's transaction.
 
@@ -97,4 +95,5 @@ async def settle(
     row = {"new_status": ending.status.value, "new_reason": ending.reason, "new_error": ending.error, "now": now}
     await lease.prove(writing.session, _END, **row)
     if webhooks is not None and run.kwargs and run.kwargs.get("webhook"):
-        await webhooks.enqueue(writing.session, run, values=plain(rest.values), error=ending.error)
+        end = RunEnd(status=ending.status, ended_at=now, values=plain(rest.values), error=ending.error)
+        await webhooks.enqueue(writing.session, run, run.kwargs["webhook"], end)

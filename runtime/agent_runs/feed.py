@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Final
 
 from langchain_core.messages import AIMessageChunk, BaseMessage, BaseMessageChunk, message_chunk_to_message
@@ -55,7 +55,11 @@ class RestFeed:
         self._options = dict(options)
         self._messages: dict[str, BaseMessage] = {}
 
-    async def __aiter__(self) -> AsyncIterator[list[NewEvent]]:
+    def closing(self, status: str, error: Mapping[str, Any] | None = None) -> list[NewEvent]:  # noqa: ARG002
+        """Nothing: an SSE stream ends with the run, and says what it failed of in the record of its end."""
+        return []
+
+    async def stream(self) -> AsyncGenerator[list[NewEvent], None]:
         """Stream; each step's records."""
         wanted = {_OURS.get(mode, mode) for mode in self._modes} - {None}
         asked = {"stream_mode": sorted(wanted | {"values"}), "subgraphs": self._subgraphs, **self._options}

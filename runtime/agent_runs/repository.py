@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...core.types import Principal, RunStatus, utc_now
 from ...store.models import RunRow
-from ..runs.repository import ACTIVE
+from ..runs.repository import ACTIVE, GRAPH
 from ..scope import mine
 
 _ACTIVE = select(RunRow.id, RunRow.status).where(
@@ -59,3 +59,21 @@ async def runs_of(
         query = query.where(RunRow.status == status)
     query = query.order_by(RunRow.created_at.desc(), RunRow.id.desc()).limit(limit).offset(offset)
     return (await session.scalars(query)).all()
+
+
+async def active_of(
+    session: AsyncSession,
+    principal: Principal,
+    *,
+    status: str | None,
+    thread_id: str | None,
+    run_ids: Sequence[str] | None,
+) -> dict[str, str]:
+    """Name a principal's active runs of graphs, with their threads: those named, or those of a status."""
+    query = select(RunRow.id, RunRow.thread_id).where(mine(RunRow, principal), RunRow.kind == GRAPH)
+    query = query.where(RunRow.status.in_(ACTIVE) if status in {None, "all"} else RunRow.status == status)
+    if thread_id is not None:
+        query = query.where(RunRow.thread_id == thread_id)
+    if run_ids is not None:
+        query = query.where(RunRow.id.in_(run_ids))
+    return {row.id: row.thread_id for row in (await session.execute(query)).all()}

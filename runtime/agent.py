@@ -1,0 +1,196 @@
+"""The wiring of the Agent Server API: any graphs, on the engine that our own turns run on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.events import EventBus
+from ..core.settings import Settings
+from ..store.checkpoints import Checkpoints, open_checkpoints
+from ..store.engine import Database
+from ..store.eventlog import EventLog
+from ..store.migrate import prepare
+from .agent_runs.driver import GraphDriver
+from .agent_runs.service import AgentRuns
+from .agent_runs.values import Values
+from .graphs.registry import GraphRegistry
+from .items.service import ItemService
+from .runs.engine import Driver, Engine
+from .runs.executor import Executor
+from .runs.owner import Owner
+from .runs.queue import Queue
+from .runs.repository import GRAPH
+from .runs.signals import LocalSignals, Signals
+from .runs.sweeper import Chore, Sweeper
+from .webhooks.service import WebhookService
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """What every wiring stands on: storage, the engine, and the door to it."""
+
+    settings: Settings
+    database: Database
+    checkpoints: Checkpoints
+    log: EventLog
+    bus: EventBus
+    signals: Signals
+    engine: Engine
+    executor: Executor
+    queue: Queue
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentRuntime:
+    """Everything that the routes of the Agent Server API talk to."""
+
+    settings: Settings
+    database: Database
+    checkpoints: Checkpoints
+    log: EventLog
+    graphs: GraphRegistry
+    runs: AgentRuns
+    items: ItemService
+    webhooks: WebhookService
+
+    @property
+    def chores(self) -> Sequence[Chore]:
+        """What the clock must do for it."""
+        return (Chore("items", 10, self.items.sweep),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Storage:
+    """An opened database with everything that lives in it, before there is an engine."""
+
+    settings: Settings
+    database: Database
+    checkpoints: Checkpoints
+    log: EventLog
+    signals: Signals
+
+
+@asynccontextmanager
+async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
+    """Open the database; SQLite migrates itself.
+
+    Raises:
+        ConfigError: The settings do not allow a start, or PostgreSQL is not at head (`codelab db upgrade`).
+    """
+    database = Database(settings.database_url)
+    try:
+        await prepare(database)
+        async with open_checkpoints(database) as checkpoints:
+            yield Storage(
+                settings=settings,
+                database=database,
+                checkpoints=checkpoints,
+                log=EventLog(database),
+                signals=LocalSignals(),
+            )
+    finally:
+        await database.close()
+
+
+def wire_base(storage: Storage, owner: Owner, drivers: Mapping[str, Driver], bus: EventBus) -> Base:
+    """Put an engine on a storage."""
+    engine = Engine(
+        checkpoints=storage.checkpoints, log=storage.log, bus=bus, settings=storage.settings, drivers=drivers
+    )
+    executor = Executor(engine, storage.signals, owner)
+    return Base(
+        settings=storage.settings,
+        database=storage.database,
+        checkpoints=storage.checkpoints,
+        log=storage.log,
+        bus=bus,
+        signals=storage.signals,
+        engine=engine,
+        executor=executor,
+        queue=Queue(engine, executor, storage.signals),
+    )
+
+
+def graph_driver(storage: Storage, graphs: GraphRegistry, webhooks: WebhookService) -> GraphDriver:
+    """Make the driver of runs of graphs."""
+    return GraphDriver(
+        graphs=graphs,
+        checkpoints=storage.checkpoints,
+        settings=storage.settings,
+        store_for=ItemService(storage.checkpoints.store).store_of,
+        webhooks=webhooks,
+    )
+
+
+def wire_agent(base: Base, graphs: GraphRegistry, webhooks: WebhookService) -> AgentRuntime:
+    """Put the services together, on what the process has already."""
+    runs = AgentRuns(
+        log=base.log,
+        queue=base.queue,
+        signals=base.signals,
+        executor=base.executor,
+        assistants=SystemAssistants(graphs),
+        values=Values(base.database, graphs, base.checkpoints),
+        webhooks=webhooks,
+    )
+    return AgentRuntime(
+        settings=base.settings,
+        database=base.database,
+        checkpoints=base.checkpoints,
+        log=base.log,
+        graphs=graphs,
+        runs=runs,
+        items=ItemService(base.checkpoints.store),
+        webhooks=webhooks,
+    )
+
+
+@asynccontextmanager
+async def at_work(base: Base, chores: Sequence[Chore], webhooks: WebhookService) -> AsyncIterator[None]:
+    """Execute, sweep and call webhooks for the life of the block; on exit runs are drained."""
+    sweeper = Sweeper(base.engine, base.signals, base.executor, chores)
+    base.executor.start()
+    sweeper.start()
+    webhooks.start()
+    try:
+        yield
+    finally:
+        await webhooks.stop()
+        await sweeper.stop()
+        await base.executor.stop()
+
+
+@asynccontextmanager
+async def build_agent_runtime(
+    settings: Settings, graphs: GraphRegistry, *, owner: Owner | None = None
+) -> AsyncIterator[AgentRuntime]:
+    """Serve graphs without anything of CodeLab's own; on exit runs are drained.
+
+    Raises:
+        ConfigError: As `open_storage`.
+    """
+    async with open_storage(settings) as storage:
+        webhooks = WebhookService(database=storage.database, rules=settings.webhooks)
+        driver = graph_driver(storage, graphs, webhooks)
+        base = wire_base(storage, owner or Owner.here(), {GRAPH: driver}, EventBus())
+        agent = wire_agent(base, graphs, webhooks)
+        async with at_work(base, agent.chores, webhooks):
+            yield agent
+
+
+class SystemAssistants:
+    def __init__(self, graphs: GraphRegistry) -> None:
+        self._graphs = graphs
+
+    async def resolve(self, principal: Any, assistant_id: str) -> Any:
+        from types import SimpleNamespace
+
+        from .graphs.registry import system_assistant_id
+
+        for g in self._graphs.ids:
+            if assistant_id in (g, system_assistant_id(g)):
+                return SimpleNamespace(assistant_id=system_assistant_id(g), graph_id=g, config={}, context={})
+        raise KeyError(assistant_id)

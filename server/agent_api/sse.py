@@ -1,0 +1,100 @@
+"""Runs as server-sent events: `event`, `data`, and `id` only where the run is resumable (wire: C.3)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from typing import Any, Final
+
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.requests import Request
+
+from ...core.errors import InvalidInput
+from ...runtime.agent_runs.values import error_of
+from ...store.records import LoggedEvent
+from ...store.texts import dump_json
+
+HEARTBEAT_S: Final = 5
+_FAILED: Final = frozenset({"error", "timeout"})
+
+
+def frame(record: LoggedEvent, *, resumable: bool) -> bytes:
+    """Encode a record once for all its readers; nothing for records that this surface does not show."""
+    known: bytes | None = record.memo.get(("sse", resumable))
+    if known is None:
+        said = _said(record)
+        known = b"" if said is None else _bytes(*said, number=record.seq if resumable else None)
+        record.memo["sse", resumable] = known
+    return known
+
+
+def _said(record: LoggedEvent) -> tuple[str, Any] | None:
+    data = record.data
+    if record.type == "part":
+        return "|".join([data["event"], *data["ns"]]), data["data"]
+    if record.type == "run.started":
+        return "metadata", {"run_id": data["run_id"], "attempt": data["attempt"]}
+    if record.type == "run.finished" and data["status"] in _FAILED:
+        return "error", error_of(data.get("error") or {})["__error__"]
+    return None
+
+
+def _bytes(event: str, data: Any, *, number: int | None) -> bytes:
+    last = f"id: {number}-0\n\n" if number is not None else "\n"
+    return f"event: {event}\ndata: {dump_json(data)}\n{last}".encode()
+
+
+def position(request: Request, *, head: int) -> int:
+    """Where a reader wants to go on: after `Last-Event-ID`; `-`, `-1` and `0` mean from the beginning.
+
+    Raises:
+        InvalidInput: It is not an id of ours.
+    """
+    given = request.headers.get("last-event-id")
+    if given is None:
+        return head
+    if given in {"-", "-1", "0"}:
+        return 0
+    number = given.partition("-")[0]
+    if not number.isdecimal() or len(number) > 18:  # noqa: PLR2004 - more digits than any seq has
+        raise InvalidInput("Last-Event-ID is not one of this server's")
+    return int(number)
+
+
+def event_stream(
+    batches: AsyncGenerator[list[LoggedEvent], None],
+    *,
+    resumable: bool,
+    wants: Callable[[LoggedEvent], bool] | None = None,
+    on_leave: Callable[[], Awaitable[None]] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> EventSourceResponse:
+    """Answer with a run's records as they come. The connection closes when they end; there is no last event.
+
+    Args:
+        batches: Records, in order.
+        resumable: Whether frames carry ids.
+        wants: Keeps a record from this reader.
+        on_leave: Called when the reader goes before the end.
+        headers: Where the run is.
+    """
+
+    async def chunks() -> AsyncGenerator[bytes, None]:
+        ended = False
+        try:
+            async with aclosing(batches):
+                async for batch in batches:
+                    shown = batch if wants is None else [each for each in batch if wants(each)]
+                    if text := b"".join([frame(each, resumable=resumable) for each in shown]):
+                        yield text
+            ended = True
+        finally:
+            if not ended and on_leave is not None:
+                await on_leave()
+
+    return EventSourceResponse(
+        chunks(),
+        headers={"cache-control": "no-store", **(headers or {})},
+        ping=HEARTBEAT_S,
+        ping_message_factory=lambda: ServerSentEvent(comment="heartbeat", sep="\n"),
+    )
