@@ -18,6 +18,7 @@ from .agent_runs.service import AgentRuns
 from .agent_runs.values import Values
 from .graphs.registry import GraphRegistry
 from .items.service import ItemService
+from .protocol.service import ThreadProtocol
 from .runs.engine import Driver, Engine
 from .runs.executor import Executor
 from .runs.owner import Owner
@@ -41,6 +42,7 @@ class Base:
     engine: Engine
     executor: Executor
     queue: Queue
+    sweeper: Sweeper
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,7 @@ class AgentRuntime:
     runs: AgentRuns
     items: ItemService
     webhooks: WebhookService
+    protocol: ThreadProtocol
 
     @property
     def chores(self) -> Sequence[Chore]:
@@ -111,6 +114,7 @@ def wire_base(storage: Storage, owner: Owner, drivers: Mapping[str, Driver], bus
         engine=engine,
         executor=executor,
         queue=Queue(engine, executor, storage.signals),
+        sweeper=Sweeper(engine, storage.signals, executor),
     )
 
 
@@ -145,21 +149,22 @@ def wire_agent(base: Base, graphs: GraphRegistry, webhooks: WebhookService) -> A
         runs=runs,
         items=ItemService(base.checkpoints.store),
         webhooks=webhooks,
+        protocol=ThreadProtocol(runs=runs, log=base.log),
     )
 
 
 @asynccontextmanager
 async def at_work(base: Base, chores: Sequence[Chore], webhooks: WebhookService) -> AsyncIterator[None]:
     """Execute, sweep and call webhooks for the life of the block; on exit runs are drained."""
-    sweeper = Sweeper(base.engine, base.signals, base.executor, chores)
+    base.sweeper.chores = chores
     base.executor.start()
-    sweeper.start()
+    base.sweeper.start()
     webhooks.start()
     try:
         yield
     finally:
         await webhooks.stop()
-        await sweeper.stop()
+        await base.sweeper.stop()
         await base.executor.stop()
 
 

@@ -1,0 +1,72 @@
+"""The thread protocol v2 over HTTP: commands, and the stream of a thread's events as SSE."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.responses import JSONResponse
+
+from ...core.errors import BadRequest
+from ...core.types import Principal
+from ...runtime.protocol.commands import is_command
+from ...runtime.protocol.encoding import Encoded, encoded
+from ...runtime.protocol.service import ThreadProtocol
+from ...runtime.protocol.subscribing import Subscription, subscription_of
+from .deps import Agent, RunReader, RunWriter
+
+HEARTBEAT_S = 5
+router = APIRouter(tags=["protocol"])
+
+
+async def _json(request: Request) -> Any:
+    """The body as JSON, whatever the content type says."""
+    try:
+        return json.loads(await request.body())
+    except ValueError as exc:
+        raise BadRequest("Invalid JSON body") from exc
+
+
+@router.post("/threads/{thread_id}/commands")
+async def command(thread_id: str, request: Request, principal: RunWriter, agent: Agent) -> Response:
+    """Carry out one command; refusals are answers with status 200."""
+    sent = await _json(request)
+    answer = await agent.protocol.commands.execute(principal, thread_id, sent)
+    return JSONResponse(answer, status_code=200 if is_command(sent) else 400)
+
+
+@router.post(
+    "/threads/{thread_id}/stream/events",
+    response_class=Response,
+    responses={200: {"content": {"text/event-stream": {}}}},
+)
+async def events(thread_id: str, request: Request, principal: RunReader, agent: Agent) -> Response:
+    """Replay the events after `since` that were asked for, then go on live, over all runs of the thread.
+
+    The thread need not exist yet.
+    """
+    asked = subscription_of(await _json(request))
+    return EventSourceResponse(
+        _frames(agent.protocol, principal, thread_id, asked),
+        ping=HEARTBEAT_S,
+        ping_message_factory=lambda: ServerSentEvent(comment="heartbeat", sep="\n"),
+        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+    )
+
+
+async def _frames(
+    protocol: ThreadProtocol, principal: Principal, thread_id: str, asked: Subscription
+) -> AsyncIterator[bytes]:
+    async with aclosing(protocol.following.batches(principal, thread_id, asked.since)) as batches:
+        async for batch in batches:
+            wanted = [each for record in batch for each in encoded(record) if asked.wants(each.event)]
+            if wanted:
+                yield "".join([_frame(each) for each in wanted]).encode()
+
+
+def _frame(each: Encoded) -> str:
+    return f"event: {each.event['method']}\ndata: {each.text}\nid: {each.event['seq']}\n\n"
