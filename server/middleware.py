@@ -21,6 +21,10 @@ from .pages import signed_out
 MAX_BODY = 4 * 1024 * 1024
 PUBLIC = frozenset({"/ok", "/info", "/health", "/health/live", "/health/ready", "/login"})
 PUBLIC_PREFIXES = ("/static/",)
+SOCKETS = re.compile(r"/threads/[0-9A-Za-z-]{1,64}/stream/events")
+"""Where a WebSocket is served; nowhere else is one let in."""
+SUBPROTOCOL = "bearer"
+"""A browser cannot set headers of a WebSocket: it offers the subprotocols `bearer` and the token."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
 
@@ -58,14 +62,14 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it."""
-        if scope["type"] == "websocket":  # none is served yet, and the layers below look at credentials of HTTP alone
+        headers = Headers(scope=scope) if scope["type"] in {"http", "websocket"} else Headers()
+        if scope["type"] == "websocket" and not (self._is_ours(headers) and SOCKETS.fullmatch(scope["path"])):
             await send({"type": "websocket.close", "code": 1008})
             return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        if "*" not in self._hosts and _host_name(headers.get("host", "")) not in self._hosts:
+        if not self._is_ours(headers):
             await problem(InvalidInput("This host name is not served here.", code="bad_host"))(scope, receive, send)
             return
         if "\0" in scope["path"] or b"%00" in scope["query_string"]:  # nothing has such a name; databases choke on it
@@ -77,6 +81,9 @@ class Guard:
             await problem(error)(scope, receive, send)
             return
         await self._app(scope, _bounded(receive), send)
+
+    def _is_ours(self, headers: Headers) -> bool:
+        return "*" in self._hosts or _host_name(headers.get("host", "")) in self._hosts
 
 
 def _bounded(receive: Receive) -> Receive:
@@ -132,6 +139,9 @@ class Credential:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Find out who asks."""
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+            return
         if scope["type"] != "http" or _is_public(scope["path"]):
             await self._app(scope, receive, send)
             return
@@ -150,6 +160,24 @@ class Credential:
             )
             return
         scope.setdefault("state", {})["principal"] = principal
+        await self._app(scope, receive, send)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As for HTTP, but that a cookie never counts for another origin: a socket can do everything."""
+        headers = Headers(scope=scope)
+        offered = [name.strip() for name in headers.get("sec-websocket-protocol", "").split(",")]
+        state = scope.setdefault("state", {})
+        if offered[0] == SUBPROTOCOL and len(offered) > 1:
+            principal = self._auth.bearer(offered[1])
+            state["subprotocol"] = SUBPROTOCOL
+        else:
+            principal, by_cookie = self._principal(headers)
+            browsing = by_cookie and ("cookie" in headers or "origin" in headers)
+            principal = None if browsing and not _same_origin(headers) else principal
+        if principal is None:
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        state["principal"] = principal
         await self._app(scope, receive, send)
 
     def _principal(self, headers: Headers) -> tuple[Principal | None, bool]:
