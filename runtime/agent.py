@@ -16,6 +16,7 @@ from ..store.migrate import prepare
 from .agent_runs.driver import GraphDriver
 from .agent_runs.service import AgentRuns
 from .agent_runs.values import Values
+from .crons.service import CronService
 from .graphs.registry import GraphRegistry
 from .items.service import ItemService
 from .protocol.service import ThreadProtocol
@@ -56,13 +57,14 @@ class AgentRuntime:
     graphs: GraphRegistry
     runs: AgentRuns
     items: ItemService
+    crons: CronService
     webhooks: WebhookService
     protocol: ThreadProtocol
 
     @property
     def chores(self) -> Sequence[Chore]:
         """What the clock must do for it."""
-        return (Chore("items", 10, self.items.sweep),)
+        return (Chore("crons", 1, self.crons.fire_due), Chore("items", 10, self.items.sweep))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,12 +133,13 @@ def graph_driver(storage: Storage, graphs: GraphRegistry, webhooks: WebhookServi
 
 def wire_agent(base: Base, graphs: GraphRegistry, webhooks: WebhookService) -> AgentRuntime:
     """Put the services together, on what the process has already."""
+    assistants = SystemAssistants(graphs)
     runs = AgentRuns(
         log=base.log,
         queue=base.queue,
         signals=base.signals,
         executor=base.executor,
-        assistants=SystemAssistants(graphs),
+        assistants=assistants,
         values=Values(base.database, graphs, base.checkpoints),
         webhooks=webhooks,
     )
@@ -148,6 +151,7 @@ def wire_agent(base: Base, graphs: GraphRegistry, webhooks: WebhookService) -> A
         graphs=graphs,
         runs=runs,
         items=ItemService(base.checkpoints.store),
+        crons=CronService(base.database, runs, assistants, webhooks),
         webhooks=webhooks,
         protocol=ThreadProtocol(runs=runs, log=base.log),
     )

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any
 
 import structlog
 from langgraph.store.base import BaseStore, InvalidNamespaceError
@@ -17,21 +16,16 @@ from .schemas import FoundItem, ItemKey, ItemSearch, NamespaceSearch, NewItem, S
 
 log = structlog.get_logger(__name__)
 
-SWEEP_EVERY_S: Final = 10.0
-
 
 class ItemService:
     """Items of one principal at a time. A run's graph sees the same ones through `store_of`.
 
     Args:
         store: Everybody's store.
-        clock: Tells seconds; decides how often `sweep` looks.
     """
 
-    def __init__(self, store: BaseStore, *, clock: Callable[[], float] | None = None) -> None:
+    def __init__(self, store: BaseStore) -> None:
         self._store = store
-        self._clock = clock
-        self._swept: float | None = None
 
     def store_of(self, principal: Principal) -> BaseStore:
         """Give the store to hand to a graph that runs for a principal."""
@@ -91,13 +85,9 @@ class ItemService:
         return [list(namespace) for namespace in found]
 
     async def sweep(self) -> int:
-        """Drop items whose time is over; call it as often as you like, it looks every few seconds."""
-        now = self._clock() if self._clock is not None else asyncio.get_running_loop().time()
+        """Drop items whose time is over, and tell how many; a store in memory has none."""
         sweep: Any = getattr(self._store, "sweep_ttl", None)
-        if sweep is None or (self._swept is not None and now - self._swept < SWEEP_EVERY_S):
-            return 0
-        self._swept = now
-        dropped: int = await sweep()
+        dropped: int = 0 if sweep is None else await sweep()
         if dropped > 0:
             log.info("items_expired", count=dropped)
         return max(dropped, 0)

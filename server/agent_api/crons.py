@@ -1,0 +1,89 @@
+"""Crons: runs that a clock starts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from ...core.errors import InvalidInput
+from ...runtime.crons.schemas import Cron, CronChange, CronFilter, CronSearch, NewCron
+from .deps import Agent, CronReader, CronWriter, ThreadId, body
+
+router = APIRouter(tags=["crons"])
+Asked = Annotated[NewCron, Depends(body(NewCron))]
+
+
+def cron_id(request: Request) -> str:
+    """The path's cron id, in its canonical form; `InvalidInput` when it is none."""
+    return _uuid("cron ID", request.path_params["cron_id"])
+
+
+def _uuid(name: str, value: str) -> str:
+    try:
+        return str(UUID(value))
+    except ValueError as exc:
+        raise InvalidInput(f"Invalid {name}: must be a UUID") from exc
+
+
+CronId = Annotated[str, Depends(cron_id)]
+
+
+@router.post("/runs/crons")
+async def create_cron(sent: Asked, principal: CronWriter, agent: Agent) -> Cron:
+    """Make a cron whose runs have a thread each."""
+    return await agent.crons.create(principal, None, sent)
+
+
+@router.post("/threads/{thread_id}/runs/crons")
+async def create_thread_cron(thread_id: ThreadId, sent: Asked, principal: CronWriter, agent: Agent) -> Cron:
+    """Make a cron whose runs share a thread."""
+    return await agent.crons.create(principal, thread_id, sent)
+
+
+@router.post("/runs/crons/search")
+async def search_crons(
+    sent: Annotated[CronSearch, Depends(body(CronSearch))], response: Response, principal: CronReader, agent: Agent
+) -> list[dict[str, Any]]:
+    """List crons, newest first unless asked otherwise."""
+    _check(sent)
+    found, more = await agent.crons.search(principal, sent)
+    response.headers["x-pagination-total"] = str(sent.offset + len(found) + more)
+    if more:
+        response.headers["x-pagination-next"] = str(sent.offset + len(found))
+    return [cron.model_dump(mode="json", include=set(sent.select) if sent.select else None) for cron in found]
+
+
+@router.post("/runs/crons/count")
+async def count_crons(
+    sent: Annotated[CronFilter, Depends(body(CronFilter))], principal: CronReader, agent: Agent
+) -> int:
+    """Count crons."""
+    _check(sent)
+    return await agent.crons.count(principal, sent)
+
+
+def _check(sent: CronFilter) -> None:
+    if sent.thread_id is not None:
+        _uuid("thread ID", sent.thread_id)
+
+
+@router.get("/runs/crons/{cron_id}")
+async def get_cron(cron_id: CronId, principal: CronReader, agent: Agent) -> Cron:
+    """Look at one cron."""
+    return await agent.crons.get(principal, cron_id)
+
+
+@router.patch("/runs/crons/{cron_id}")
+async def update_cron(
+    cron_id: CronId, sent: Annotated[CronChange, Depends(body(CronChange))], principal: CronWriter, agent: Agent
+) -> Cron:
+    """Change a cron."""
+    return await agent.crons.update(principal, cron_id, sent)
+
+
+@router.delete("/runs/crons/{cron_id}", status_code=204)
+async def delete_cron(cron_id: CronId, principal: CronWriter, agent: Agent) -> None:
+    """Forget a cron; runs it started go on."""
+    await agent.crons.delete(principal, cron_id)
