@@ -11,34 +11,32 @@ import structlog
 from langgraph.graph.state import CompiledStateGraph
 
 from ..agents.build import Limits
-from ..agents.host import ContextHost
 from ..agents.spec import AgentSpec, load_agents
 from ..core.events import EventBus
 from ..core.settings import Settings
 from ..graph.build import build_graph
 from ..llm.models import build_models
-from ..store.checkpoints import Checkpoints, open_checkpoints
+from ..store.checkpoints import Checkpoints
 from ..store.engine import Database
 from ..store.eventlog import EventLog
-from ..store.migrate import prepare
 from ..tools.context import Models
 from ..tools.registry import REGISTRY
 from ..tools.snapshots import Snapshots
 from ..tools.spec import Effect
+from .agent import AgentRuntime, Base, Storage, at_work, graph_driver, open_storage, wire_agent, wire_base
 from .approvals.service import ApprovalService
 from .changes.service import ChangeService
 from .changes.snapshots import TurnSnapshots
 from .host import RunHost
-from .runs.engine import Engine
-from .runs.executor import Executor
+from .runs.engine import Driver
 from .runs.owner import Owner
-from .runs.queue import Queue
-from .runs.repository import TURN
+from .runs.repository import GRAPH, TURN
 from .runs.service import RunService
-from .runs.signals import LocalSignals, Signals
-from .runs.sweeper import Chore, Sweeper
+from .runs.sweeper import Chore
 from .runs.turns import TurnDriver
+from .served import ServedHost, our_graphs
 from .threads.service import ThreadService
+from .webhooks.service import WebhookService
 from .workspaces.service import WorkspaceService
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
@@ -54,9 +52,11 @@ class Runtime:
         graph: The whole graph; its checkpointer reads without a fence.
         agents: The agents that a message may ask for, by name.
         log: The event log: `log.tail(thread_id, after, run_id)`.
+        agent: The Agent Server API's services, over the same engine.
     """
 
     settings: Settings
+    base: Base
     database: Database
     checkpoints: Checkpoints
     log: EventLog
@@ -69,9 +69,7 @@ class Runtime:
     runs: RunService
     approvals: ApprovalService
     changes: ChangeService
-    signals: Signals
-    executor: Executor
-    sweeper: Sweeper
+    agent: AgentRuntime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,78 +113,61 @@ async def build_runtime(
     )
     for name in settings.unused:
         log.warning("setting_unused", setting=name)
-    database = Database(settings.database_url)
-    try:
-        await prepare(database)
-        async with open_checkpoints(database) as checkpoints:
-            runtime, turns = _wire(parts, database, checkpoints)
-            async with _at_work(runtime, turns):
+    async with open_storage(settings) as storage:
+        runtime, turns = _wire(parts, storage)
+        chores = [Chore("approvals", 1, runtime.approvals.expire), *runtime.agent.chores]
+        try:
+            async with at_work(runtime.base, chores, runtime.agent.webhooks):
                 yield runtime
-    finally:
-        await database.close()
+        finally:
+            await turns.close()
 
 
-@asynccontextmanager
-async def _at_work(runtime: Runtime, turns: TurnSnapshots) -> AsyncIterator[None]:
-    runtime.executor.start()
-    runtime.sweeper.start()
-    try:
-        yield
-    finally:
-        await runtime.sweeper.stop()
-        await runtime.executor.stop()
-        await turns.close()
-
-
-def _wire(parts: Parts, database: Database, checkpoints: Checkpoints) -> tuple[Runtime, TurnSnapshots]:
-    settings, models = parts.settings, parts.models
-    bus, signals, log = EventBus(), LocalSignals(), EventLog(database)
+def _wire(parts: Parts, storage: Storage) -> tuple[Runtime, TurnSnapshots]:
+    settings, models, database, checkpoints = parts.settings, parts.models, storage.database, storage.checkpoints
+    bus = EventBus()
     active = choosable(parts.agents, settings.agents.mode)
-    graph = (parts.graph or _graph(parts, checkpoints)).copy({"checkpointer": checkpoints.reader})
+    served = ServedHost(database=database, models=models, bus=bus, settings=settings, agents=active)
+    graph = (parts.graph or _graph(parts, checkpoints, served)).copy({"checkpointer": checkpoints.reader})
+    graphs = our_graphs(graph, parts.agents, models=models, host=served, limits=Limits.of(settings.agents))
     snapshots = Snapshots(settings.data_dir)
     turns = TurnSnapshots(database, snapshots, changing=CHANGING)
     host = RunHost(database=database, models=models, bus=bus, snapshots=turns, settings=settings)
-    driver = TurnDriver(graph=graph, checkpoints=checkpoints, log=log, contexts=host, hooks=turns, settings=settings)
-    engine = Engine(checkpoints=checkpoints, log=log, bus=bus, settings=settings, drivers={TURN: driver})
-    executor = Executor(engine, signals, parts.owner)
-    queue = Queue(engine, executor, signals)
-    approvals = ApprovalService(queue=queue, bus=bus)
+    webhooks = WebhookService(database=database, rules=settings.webhooks)
+    driver = TurnDriver(
+        graph=graph, checkpoints=checkpoints, log=storage.log, contexts=host, hooks=turns, settings=settings
+    )
+    drivers: dict[str, Driver] = {TURN: driver, GRAPH: graph_driver(storage, graphs, webhooks)}
+    base = wire_base(storage, parts.owner, drivers, bus)
     runtime = Runtime(
         settings=settings,
+        base=base,
         database=database,
         checkpoints=checkpoints,
-        log=log,
+        log=base.log,
         bus=bus,
         graph=graph,
         agents=active,
         models=models,
         workspaces=WorkspaceService(database, roots=settings.workspaces.roots),
-        threads=ThreadService(database=database, checkpoints=checkpoints, graph=graph, signals=signals),
-        runs=RunService(log=log, signals=signals, queue=queue, agents=active, limits=settings.agents),
-        approvals=approvals,
+        threads=ThreadService(database=database, checkpoints=checkpoints, graph=graph, signals=base.signals),
+        runs=RunService(log=base.log, signals=base.signals, queue=base.queue, agents=active, limits=settings.agents),
+        approvals=ApprovalService(queue=base.queue, bus=bus),
         changes=ChangeService(database=database, snapshots=snapshots, turns=turns),
-        signals=signals,
-        executor=executor,
-        sweeper=Sweeper(engine, signals, executor, [Chore("approvals", 1, approvals.expire)]),
+        agent=wire_agent(base, graphs, webhooks),
     )
     return runtime, turns
 
 
-def _graph(parts: Parts, checkpoints: Checkpoints) -> Graph:
-    limits = parts.settings.agents
+def _graph(parts: Parts, checkpoints: Checkpoints, host: ServedHost) -> Graph:
     return build_graph(
         agents=parts.agents,
         models=parts.models,
-        host=ContextHost(),
+        host=host,
         checkpointer=checkpoints.reader,
         store=checkpoints.store,
-        mode=limits.mode,
-        limits=Limits(
-            max_hops=limits.max_hops,
-            max_model_calls=limits.max_model_calls,
-            max_tool_calls=limits.max_tool_calls,
-            context_tokens=limits.context_tokens,
-        ),
+        mode=parts.settings.agents.mode,
+        limits=Limits.of(parts.settings.agents),
     )
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ...core.context import RunSettings
 from ...core.errors import Conflict, InvalidInput
 from ...core.settings import AgentsSettings
-from ...core.types import ApprovalMode, Principal, RunStatus, ThreadStatus, new_id, utc_now
+from ...core.types import Principal, RunStatus, ThreadStatus, new_id, utc_now
 from ...store.eventlog import EventLog, LogTransaction
 from ...store.models import RunRow, ThreadRow, TurnRow
 from ...store.records import Move, NewEvent
@@ -21,13 +21,13 @@ from ...store.texts import clean_text
 from ..approvals.repository import cancel_pending
 from ..scope import owned_by, owner_of
 from ..threads.repository import get_thread
+from .limits import capped
 from .queue import Entry, Queue
 from .repository import ACTIVE, active_run, get_run, get_turn, new_run, runs_of, unfinished_turn
 from .schemas import Run
 from .signals import Signals
 
 MAX_TEXT: Final = 400_000
-MODEL_ROLES: Final = frozenset({"strong", "fast"})
 _TITLE: Final = 80
 
 
@@ -63,7 +63,7 @@ class RunService:
         text = clean_text(text)
         if not text.strip() or len(text) > MAX_TEXT:
             raise InvalidInput(f"A message needs between 1 and {MAX_TEXT} characters")
-        capped = self._capped(settings)
+        allowed = capped(settings, agents=self._agents, limits=self._limits)
         async with self._queue.entry() as (writing, entry):
             thread = await get_thread(writing.session, principal, thread_id, lock=True)
             if thread.workspace_id is None:
@@ -73,7 +73,7 @@ class RunService:
             if thread.status == ThreadStatus.INTERRUPTED:
                 await cancel_pending(writing, thread_id, by=principal.user_id)
             fold = await unfinished_turn(writing.session, thread_id)
-            run = await self._store(writing.session, entry, thread, text=text, settings=capped, fold=fold)
+            run = await self._store(writing.session, entry, thread, text=text, settings=allowed, fold=fold)
             said = NewEvent("message.user", {"message_id": (run.input or {})["message_id"], "text": text})
             busy = Move(ThreadStatus.BUSY, title=text.strip().splitlines()[0][:_TITLE])
             await writing.log(thread_id, [said], run_id=run.id, move=busy)
@@ -123,21 +123,6 @@ class RunService:
                 pass
         return await self.get(principal, thread_id, run_id)
 
-    def _capped(self, settings: RunSettings) -> RunSettings:
-        if settings.agent is not None and settings.agent not in self._agents:
-            known = ", ".join(sorted(self._agents))
-            raise InvalidInput(f"There is no agent {settings.agent!r}; there are {known}", code="unknown_agent")
-        if settings.approval_mode not in set(ApprovalMode):
-            raise InvalidInput("approval_mode is one of ask, auto, deny")
-        if settings.model is not None and settings.model not in MODEL_ROLES:
-            raise InvalidInput("model is a role: strong or fast")
-        return replace(
-            settings,
-            approval_mode=str(settings.approval_mode),
-            max_model_calls=_cap("max_model_calls", settings.max_model_calls, self._limits.max_model_calls),
-            max_tool_calls=_cap("max_tool_calls", settings.max_tool_calls, self._limits.max_tool_calls),
-        )
-
     async def _store(
         self, session: AsyncSession, entry: Entry, thread: ThreadRow, *, text: str, settings: RunSettings, fold: bool
     ) -> RunRow:
@@ -174,9 +159,3 @@ class RunService:
         await writing.session.flush()
         ended = NewEvent("run.finished", {"status": RunStatus.INTERRUPTED, "reason": "cancelled"})
         await writing.log(thread.id, [ended], run_id=row.id)
-
-
-def _cap(name: str, asked: int | None, limit: int) -> int | None:
-    if asked is not None and asked < 1:
-        raise InvalidInput(f"{name} must be at least 1")
-    return min(asked, limit) if asked is not None else None

@@ -42,14 +42,17 @@ class Sweeper:
         engine: Log, settings, drivers.
         signals: Wakes the executors.
         executor: Knows which runs execute here.
-        chores: What else is due by the clock.
+
+    Attributes:
+        chores: What else is due by the clock; set before the start.
     """
 
-    def __init__(self, engine: Engine, signals: Signals, executor: Executor, chores: Sequence[Chore]) -> None:
+    def __init__(self, engine: Engine, signals: Signals, executor: Executor) -> None:
         self._engine = engine
         self._signals = signals
         self._executor = executor
-        self._due = dict.fromkeys(chores, 0.0)
+        self.chores: Sequence[Chore] = ()
+        self._due: dict[Chore, float] = {}
         self._loop: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -71,10 +74,10 @@ class Sweeper:
         if waiting is not None:
             self._signals.ready(waiting)
 
-    async def chores(self) -> None:
+    async def do_chores(self) -> None:
         """Do what is due."""
-        for chore, due in self._due.items():
-            if time.monotonic() >= due:
+        for chore in self.chores:
+            if time.monotonic() >= self._due.get(chore, 0.0):
                 self._due[chore] = time.monotonic() + chore.every_s
                 await self._attempt(chore.name, chore.do)
 
@@ -82,7 +85,7 @@ class Sweeper:
         pending_s = 0.0
         while True:
             await self._attempt("runs", lambda since=pending_s: self.sweep(pending_s=since))  # type: ignore[misc]
-            await self.chores()
+            await self.do_chores()
             pending_s = EVERY_S
             await asyncio.sleep(EVERY_S)
 

@@ -17,7 +17,7 @@ from tests.runtime.toy import Toy, script
 
 async def _abandon(lab: Lab) -> None:
     """Die without a word: nothing is flushed, folded or given back. (The rows name a process that is no more.)"""
-    executor, sweeper = lab.rt.executor, lab.rt.sweeper
+    executor, sweeper = lab.rt.base.executor, lab.rt.base.sweeper
     await sweeper.stop()
     executor._loops[1].cancel()
     for execution in executor._active.values():
@@ -191,7 +191,7 @@ async def test_a_live_owner_is_left_alone(open_lab: Open, database_url: str, toy
         run = await lab.start("look")
         await asyncio.wait_for(crash.here.wait(), 10)
         async with open_lab(database_url, thread_id=lab.thread_id) as other:
-            await other.rt.sweeper.sweep(pending_s=0)
+            await other.rt.base.sweeper.sweep(pending_s=0)
             assert (await other.rt.runs.get(ME, lab.thread_id, run.id)).attempt == 1
             await other.rt.runs.cancel(ME, lab.thread_id, run.id)  # the flag on the row reaches the owner
         assert (await lab.wait(run)).reason == "cancelled"
@@ -209,7 +209,7 @@ async def test_an_expired_lease_is_taken_over_and_the_old_owner_writes_nothing(
             done = await other.wait(run)
             assert (done.status, done.attempt) == (RunStatus.SUCCESS, 2)
             head = await other.rt.log.head(lab.thread_id)
-            for execution in list(lab.rt.executor._active.values()):
+            for execution in list(lab.rt.base.executor._active.values()):
                 execution.stop()
             await asyncio.sleep(0.2)
             assert await other.rt.log.head(lab.thread_id) == head
@@ -259,9 +259,9 @@ async def test_a_run_woken_twice_is_still_kept_alive_and_stopped(open_lab: Open,
     async with open_lab(database_url, lease_s=0.8) as lab:
         run = await lab.start("look")
         await asyncio.wait_for(crash.here.wait(), 10)
-        lab.rt.signals.ready(run.id)
+        lab.rt.base.signals.ready(run.id)
         await asyncio.sleep(1.2)  # longer than the lease
-        assert lab.rt.executor.active == {run.id}
+        assert lab.rt.base.executor.active == {run.id}
         await lab.rt.runs.cancel(ME, lab.thread_id, run.id)
         done = await lab.wait(run)
         assert (done.attempt, done.reason) == (1, "cancelled")

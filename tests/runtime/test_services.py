@@ -92,7 +92,7 @@ async def test_delete_stops_and_forgets(lab: Lab, toy: Toy) -> None:
     await lab.start("look")
     await asyncio.wait_for(entered.wait(), 5)
     await lab.rt.threads.delete(ME, lab.thread_id)
-    assert lab.rt.executor.active == frozenset()
+    assert lab.rt.base.executor.active == frozenset()
     config = {"configurable": {"thread_id": lab.thread_id}}
     assert [c async for c in lab.rt.checkpoints.reader.alist(config)] == []
     with pytest.raises(NotFound):
