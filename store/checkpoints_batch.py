@@ -24,6 +24,7 @@ class Batches(Generic[Write]):
     def __init__(self, commit: Callable[[Sequence[Write]], Coroutine[Any, Any, Sequence[Any]]]) -> None:
         self._commit = commit
         self._waiting: list[tuple[Write, asyncio.Future[Any]]] = []
+        self._batch: list[tuple[Write, asyncio.Future[Any]]] = []
         self._working: asyncio.Task[None] | None = None
 
     async def add(self, write: Write) -> Any:
@@ -32,20 +33,22 @@ class Batches(Generic[Write]):
         self._waiting.append((write, future))
         if self._working is None:
             self._working = asyncio.create_task(self._work())
+            self._working.add_done_callback(self._ended)
         return await to_its_end(future)
 
     async def _work(self) -> None:
-        batch: list[tuple[Write, asyncio.Future[Any]]] = []
-        try:
-            while self._waiting:
-                batch, self._waiting = self._waiting, []
-                writes = [write for write, _ in batch]
-                (committed,), _ = await asyncio.wait({asyncio.create_task(self._commit(writes))})
-                _tell([future for _, future in batch], committed)
-        finally:  # the loop ends: nobody may wait for ever
-            self._working = None
-            for _, future in (*batch, *self._waiting):
-                future.cancel()
+        while self._waiting:
+            self._batch, self._waiting = self._waiting, []
+            writes = [write for write, _ in self._batch]
+            (committed,), _ = await asyncio.wait({asyncio.create_task(self._commit(writes))})
+            _tell([future for _, future in self._batch], committed)
+
+    def _ended(self, _work: asyncio.Task[None]) -> None:
+        """Let go of whoever is left: the work was cancelled, maybe before it began, for the loop ends."""
+        left = [future for _, future in (*self._batch, *self._waiting)]
+        self._working, self._batch, self._waiting = None, [], []
+        for future in left:
+            future.cancel()
 
 
 def _tell(futures: Sequence[asyncio.Future[Any]], committed: asyncio.Task[Sequence[Any]]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from struct import pack
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from psycopg import AsyncConnection
 from psycopg.adapt import Dumper
@@ -32,7 +33,7 @@ class _Columns(Dumper):
     format = Format.BINARY
     element: ClassVar[int]
 
-    def dump(self, obj: list[int] | list[str | None] | list[bytes | None]) -> bytes:
+    def dump(self, obj: Sequence[Any]) -> bytes:
         """Encode a column."""
         if not obj:
             return pack("!iii", 0, 0, self.element)
@@ -41,25 +42,31 @@ class _Columns(Dumper):
             if value is None:
                 parts.append(_NULL)
             else:
-                data = pack("!i", value) if isinstance(value, int) else _bytes(value)
+                data = self.encode(value)
                 parts += (pack("!i", len(data)), data)
         return b"".join(parts)
+
+    def encode(self, value: Any) -> bytes:
+        """Encode a value."""
+        return bytes(value)
 
 
 class _Numbers(_Columns):
     oid, element = 1007, _INT4
 
+    def encode(self, value: Any) -> bytes:
+        return pack("!i", value)
+
 
 class _Texts(_Columns):
     oid, element = 1009, _TEXT
 
+    def encode(self, value: Any) -> bytes:
+        return str(value).encode()  # LangGraph allows versions to be numbers
+
 
 class _Blobs(_Columns):
     oid, element = 1001, _BYTEA
-
-
-def _bytes(value: str | bytes) -> bytes:
-    return value.encode() if isinstance(value, str) else bytes(value)
 
 
 async def teach(connection: AsyncConnection[DictRow]) -> None:

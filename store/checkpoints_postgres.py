@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ _APART: Final = object()
 """Told to a write that could not go with the others."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Write:
     """Rows of one call, for a run that must hold its lease; `key` tells what it writes over."""
 
@@ -140,28 +141,36 @@ class PostgresSaver(Fenced, AsyncPostgresSaver):
 
     async def _write(self, write: _Write) -> None:
         self.fence()
-        if await self._batches.add(write) is _APART and not await self._execute(sql.WRITE_ALONE, [write]):
-            raise lost()
+        if await self._batches.add(write) is _APART:
+            async with self.lock:  # in order
+                if not await self._execute(sql.WRITE_ALONE, [write]):
+                    raise lost()
 
     async def _commit(self, batch: Sequence[_Write]) -> Sequence[object]:
         """Write all that can go together: one statement writes no row twice, and waits for nobody."""
-        first = {write.key: write for write in reversed(batch)}
-        together = [write for write in batch if first[write.key] is write]
-        try:
-            done = await self._execute(sql.WRITE_TOGETHER, together)
-        except psycopg.Error:  # one of them, but which? Each finds out alone
-            done = set()
-        written = {id(together[n]) for n in done}
-        return [None if id(write) in written else _APART for write in batch]
+        written: set[_Write] = set()
+        apart: set[tuple[Any, ...]] = set()
+        for turn in _turns(batch):
+            together = [write for write in turn if write.key not in apart]
+            done = await self._together(together)
+            written |= done
+            apart |= {write.key for write in together if write not in done}
+        return [None if write in written else _APART for write in batch]
 
-    async def _execute(self, statement: str, batch: Sequence[_Write]) -> set[int]:
-        """Write what holds its lease, and tell the numbers of that."""
+    async def _together(self, batch: Sequence[_Write]) -> set[_Write]:
+        try:
+            return await self._execute(sql.WRITE_TOGETHER, batch)
+        except psycopg.Error:  # one of them, but which? Each finds out alone
+            return set()
+
+    async def _execute(self, statement: str, batch: Sequence[_Write]) -> set[_Write]:
+        """Write what holds its lease, and tell which do."""
         leases: dict[Lease | None, int] = {None: 0}
         numbers = [leases.setdefault(write.lease, len(leases)) for write in batch]
         async with self.conn.connection() as connection:
             cursor = await connection.execute(statement.encode(), _params(batch, numbers, leases), binary=True)
             held = {row["n"] for row in await cursor.fetchall()}
-        return {index for index, number in enumerate(numbers) if number in held}
+        return {write for write, number in zip(batch, numbers, strict=True) if number in held}
 
     async def _load_checkpoint_tuple(self, value: DictRow) -> CheckpointTuple:
         """Decode a row here: LangGraph goes to a thread for each, most of which have next to nothing to decode."""
@@ -202,6 +211,18 @@ def _split(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         if isinstance(value, _DeltaSnapshot):
             inline[channel] = True
     return inline, blobs
+
+
+def _turns(batch: Sequence[_Write]) -> list[list[_Write]]:
+    """Split a batch so that what writes over the same rows goes one after the other."""
+    turns: list[list[_Write]] = []
+    seen: Counter[tuple[Any, ...]] = Counter()
+    for write in batch:
+        if seen[write.key] == len(turns):
+            turns.append([])
+        turns[seen[write.key]].append(write)
+        seen[write.key] += 1
+    return turns
 
 
 def _params(batch: Sequence[_Write], numbers: Sequence[int], leases: Mapping[Lease | None, int]) -> dict[str, Any]:
