@@ -6,7 +6,7 @@ UV     := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip
 STAMP  := $(VENV)/.codelab
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev test e2e check lint types arch cov gates evals bench conformance probe lock clean
+.PHONY: help run dev test e2e check lint types arch cov gates evals bench conformance probe chaos lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -71,6 +71,9 @@ conformance: $(STAMP)-dev ## The integration suite of langgraph-sdk against our 
 
 probe: $(STAMP)-dev ## The same calls against `langgraph dev` and us; no unexplained difference
 	@$(BIN)/python -m tests.conformance.probe $(ARGS)
+
+chaos: $(STAMP)-dev ## Kill, pause and cut off real processes; ARGS=--short for half a minute's storm
+	@$(BIN)/pytest -n 0 tests/chaos $(ARGS)
 
 lock: $(BIN)/uv ## Resolve the lock files anew
 	@$(UV) compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --all-extras pyproject.toml -o requirements-dev.lock

@@ -24,23 +24,46 @@ def redis_binary() -> Path:
     return Path(spec.origin).parent / "bin" / "redis-server"
 
 
+class RedisServer:
+    """A server of a test's own, to be killed, stopped and started again on the same port."""
+
+    def __init__(self, binary: Path | None = None) -> None:
+        self._scratch = Path(tempfile.mkdtemp(prefix="codelab-redis-"))
+        self._port = free_port()
+        self._argv = [str(binary or redis_binary()), "--bind", "127.0.0.1", "--port", str(self._port)]
+        self._argv += ["--dir", str(self._scratch), "--save", "", "--appendonly", "no", "--databases", "64"]
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self.start()
+
+    def start(self) -> None:
+        """Start, empty."""
+        log = self._scratch / "log"
+        self.process = spawn(self._argv, log=log)
+        wait_until(lambda: _answers(self.url), self.process, log)
+
+    def kill(self) -> None:
+        """End without a farewell."""
+        self.process.kill()
+        self.process.wait()
+
+    def close(self) -> None:
+        """End for good."""
+        self.process.send_signal(signal.SIGCONT)
+        stop(self.process, signal.SIGTERM)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+
 @contextmanager
 def running_redis(binary: Path | None = None) -> Iterator[str]:
     """Run a server until the block ends and give its URL; it also ends when this process does."""
     if binary is None and (url := os.environ.get("TEST_REDIS_URL")):
         yield url
         return
-    scratch = Path(tempfile.mkdtemp(prefix="codelab-redis-"))
-    port, log = free_port(), scratch / "log"
-    argv = [str(binary or redis_binary()), "--bind", "127.0.0.1", "--port", str(port), "--dir", str(scratch)]
-    process = spawn([*argv, "--save", "", "--appendonly", "no", "--databases", "64"], log=log)
-    url = f"redis://127.0.0.1:{port}/0"
+    server = RedisServer(binary)
     try:
-        wait_until(lambda: _answers(url), process, log)
-        yield url
+        yield server.url
     finally:
-        stop(process, signal.SIGTERM)
-        shutil.rmtree(scratch, ignore_errors=True)
+        server.close()
 
 
 def _answers(url: str) -> bool:

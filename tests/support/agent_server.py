@@ -1,0 +1,58 @@
+"""An Agent Server of given graphs in this process, on a real port: streams stream, and a client can hang up."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from inspect import isawaitable
+from typing import Any
+
+import httpx
+import uvicorn
+
+from codelab.core.settings import AuthSettings, DatabaseSettings, RunSettingsGroup, Settings
+from codelab.server.agent_api import create_agent_server
+
+
+@asynccontextmanager
+async def serving(graphs: Mapping[str, Any], database_url: str, **runs: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """Serve; a client of the server.
+
+    Args:
+        graphs: By id.
+        database_url: At head.
+        runs: Settings of the group `runs`.
+    """
+    settings = Settings(
+        database=DatabaseSettings(url=database_url),
+        auth=AuthSettings(mode="anonymous"),
+        runs=RunSettingsGroup(**runs),
+        _env_file=None,
+    )
+    app = create_agent_server(graphs, settings)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+        served = asyncio.create_task(server.serve([listener]))
+        await eventually(lambda: server.started or served.done(), "the server")
+        assert not served.done(), served.result()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+            yield client
+        server.should_exit = True
+        await served
+
+
+async def eventually(check: Callable[[], Any], what: str, *, seconds: float = 20) -> Any:
+    """Wait until `check` (plain or awaitable) gives something true, and give it."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        found = check()
+        if isawaitable(found):
+            found = await found
+        if found:
+            return found
+        assert asyncio.get_running_loop().time() < deadline, f"timed out waiting for {what}"
+        await asyncio.sleep(0.01)
