@@ -15,6 +15,7 @@ from ...store.lease import HELD, Lease
 from ...store.models import RunRow, ThreadRow
 from ...store.models.base import table_of
 from ...store.records import NewEvent
+from ..runs.claiming import of_graph
 from ..runs.engine import Ending
 from ..runs.execution import ROLLED_BACK
 from ..runs.plain import plain
@@ -80,9 +81,10 @@ async def settle(
         LostLease: The row no longer names this attempt of this owner.
     """
     ending, now = rest.ending, utc_now()
-    finished: dict[str, Any] = {"status": ending.status.value}
+    finished: dict[str, Any] = {"status": ending.status.value, **of_graph(run)}
     finished |= {"reason": ending.reason} if ending.reason else {}
     finished |= {"error": ending.error} if ending.error else {}
+    finished |= {"interrupts": asked} if (asked := [each for task in rest.interrupts.values() for each in task]) else {}
     await writing.log(run.thread_id, [*said, NewEvent("run.finished", finished)], run_id=run.id, attempt=run.attempt)
     lingers = bool(run.kwargs and run.kwargs.get("temporary"))
     thread = {"new_status": rest.thread_status.value, "new_interrupts": rest.interrupts, "new_error": ending.error}

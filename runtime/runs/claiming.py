@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import bindparam, exists, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import aliased
@@ -87,4 +89,11 @@ def started(row: RunRow, *, again: bool) -> NewEvent:
         data["turn_id"] = row.turn_id
     if row.resumes_run_id is not None:
         data["resumes_run_id"] = row.resumes_run_id
-    return NewEvent("run.started", data)
+    return NewEvent("run.started", data | of_graph(row))
+
+
+def of_graph(row: RunRow) -> dict[str, Any]:
+    """Name a run's graph, and whether it tells its own lifecycle in the words of the thread protocol."""
+    if row.graph_id is None:
+        return {}
+    return {"graph_id": row.graph_id, **({"protocol": True} if (row.kwargs or {}).get("protocol") else {})}
