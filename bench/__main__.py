@@ -10,9 +10,10 @@ import platform
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from bench import first, search, start, turn
+from bench import agent_api, first, search, start, turn
 
 BENCHES: dict[str, Callable[[], Awaitable[list[dict[str, Any]]]]] = {
+    "agent": agent_api.measure,
     "turn": turn.measure,
     "first": first.measure,
     "start": start.measure,
@@ -22,7 +23,7 @@ BENCHES: dict[str, Callable[[], Awaitable[list[dict[str, Any]]]]] = {
 
 def render(rows: list[dict[str, Any]]) -> str:
     """Rows as a table."""
-    head = ("what", "ours", "bare", "ratio", "budget", "held")
+    head = ("what", "ours", "bare", "dev", "ratio", "budget", "held")
     cells = [[str(row.get(name, "")) for name in head] for row in rows]
     widths = [max(len(line[i]) for line in [list(head), *cells]) for i in range(len(head))]
     return "\n".join("  ".join(text.ljust(w) for text, w in zip(line, widths, strict=True)) for line in [head, *cells])

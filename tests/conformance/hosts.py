@@ -28,10 +28,12 @@ class Host:
 
     Attributes:
         url: Where it answers.
+        pid: Of the process that answers; 0 for a server that somebody else runs.
         logs: What its processes say.
     """
 
     url: str
+    pid: int = 0
     logs: list[Path] = field(default_factory=list)
 
     def said(self, characters: int = 4000) -> str:
@@ -81,17 +83,27 @@ def sqlite(place: Place) -> Iterator[Host]:
 
 
 @contextmanager
-def distributed(place: Place) -> Iterator[Host]:
-    """`codelab serve` that executes nothing, PostgreSQL, Redis and two workers."""
+def on_postgres(place: Place) -> Iterator[Host]:
+    """`codelab serve` on PostgreSQL alone, runs in its own process."""
+    with _folder() as home, postgres.running_postgres() as server:
+        database = server.url(server.create())
+        postgres.migrate(database)
+        with _codelab(home, place, CODELAB_DATABASE__URL=database) as host:
+            yield host
+
+
+@contextmanager
+def distributed(place: Place, workers: int = WORKERS) -> Iterator[Host]:
+    """`codelab serve` that executes nothing, PostgreSQL, Redis and workers."""
     with _folder() as home, postgres.running_postgres() as server, redis_server.running_redis() as broker:
         database = server.url(server.create())
         postgres.migrate(database)
         shared = {"CODELAB_DATABASE__URL": database, "CODELAB_REDIS__URL": broker}
-        with _codelab(home, place, **shared, CODELAB_RUNS__MAX_CONCURRENT="0") as host, ExitStack() as workers:
-            for number in range(1, WORKERS + 1):
+        with _codelab(home, place, **shared, CODELAB_RUNS__MAX_CONCURRENT="0") as host, ExitStack() as stack:
+            for number in range(1, workers + 1):
                 log = home / f"worker{number}.log"
                 argv = [place.programs / "codelab", "worker", "--config", place.config]
-                workers.enter_context(_running(argv, home, log, **shared))
+                stack.enter_context(_running(argv, home, log, **shared))
                 host.logs.append(log)
             yield host
 
@@ -109,7 +121,7 @@ def langgraph_dev(place: Place) -> Iterator[Host]:
         # Its own programs come first: it starts what it finds on PATH.
         path = os.pathsep.join((str(place.programs), os.environ.get("PATH", "")))
         with _running(argv, home, log, PATH=path) as process:
-            yield _ready(process, Host(f"http://127.0.0.1:{place.port}", [log]))
+            yield _ready(process, Host(f"http://127.0.0.1:{place.port}", process.pid, [log]))
 
 
 @contextmanager
@@ -130,7 +142,7 @@ def _codelab(home: Path, place: Place, **env: str) -> Iterator[Host]:
     argv = [place.programs / "codelab", "serve", "--config", place.config, "--port", str(place.port)]
     log = home / "serve.log"
     with _running(argv, home, log, **env) as process:
-        yield _ready(process, Host(f"http://127.0.0.1:{place.port}", [log]))
+        yield _ready(process, Host(f"http://127.0.0.1:{place.port}", process.pid, [log]))
 
 
 @contextmanager
