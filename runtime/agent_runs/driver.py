@@ -17,12 +17,12 @@ from ...core.events import DomainEvent
 from ...core.settings import Settings
 from ...core.types import Principal, RunStatus
 from ...store.checkpoints import Checkpoints
-from ...store.eventlog import LogTransaction
+from ...store.eventlog import EventLog, LogTransaction
 from ...store.lease import Lease
 from ...store.models import RunRow
 from ...store.records import NewEvent
 from ..graphs.registry import GraphRegistry
-from ..protocol.feed import ProtocolFeed, last_word
+from ..protocol.feed import ProtocolFeed, closing_of, last_word
 from ..runs.claiming import started
 from ..runs.engine import Claimed, Desk, Ending
 from ..runs.execution import ROLLED_BACK
@@ -66,6 +66,7 @@ class GraphDriver:
 
     graphs: GraphRegistry
     checkpoints: Checkpoints
+    log: EventLog
     settings: Settings
     store_for: Callable[[Principal], BaseStore]
     webhooks: WebhookService | None = None
@@ -130,6 +131,9 @@ class GraphWork:
         )
         async with opened as graph:
             sent = input_again(self._asked) if progressed else input_of(self._asked)
+            if run.attempt > 1 and self._asked["protocol"]:
+                said = await driver.log.read(run.thread_id, None, run_id=run.id)
+                self.desk.record(closing_of(said))
             feed = self._feed = self._open_feed(graph, sent, config)
             async with aclosing(feed.stream()) as steps:
                 async for events in steps:
