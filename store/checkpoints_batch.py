@@ -42,9 +42,12 @@ class Batches(Generic[Write]):
             writes = [write for write, _ in self._batch]
             (committed,), _ = await asyncio.wait({asyncio.create_task(self._commit(writes))})
             _tell([future for _, future in self._batch], committed)
+        self._working, self._batch = None, []
 
-    def _ended(self, _work: asyncio.Task[None]) -> None:
-        """Let go of whoever is left: the work was cancelled, maybe before it began, for the loop ends."""
+    def _ended(self, work: asyncio.Task[None]) -> None:
+        """Let go of everybody if the work was cancelled, maybe before it began: the loop ends."""
+        if not work.cancelled():
+            return
         left = [future for _, future in (*self._batch, *self._waiting)]
         self._working, self._batch, self._waiting = None, [], []
         for future in left:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 from typing import Any
 
@@ -231,3 +231,18 @@ async def test_a_loop_that_ends_leaves_nobody_waiting(begun: bool) -> None:
         task.cancel()
     _, left = await asyncio.wait(callers, timeout=5)
     assert not left
+
+
+async def test_whoever_comes_while_the_work_ends_is_served() -> None:
+    async def echo(writes: Sequence[int]) -> Sequence[int]:
+        return writes
+
+    batches = Batches[int](echo)
+
+    async def caller(number: int) -> None:
+        for n in range(300):
+            for _ in range(n * number % 7):  # every step of the work is met by somebody
+                await asyncio.sleep(0)
+            assert await batches.add(n) == n
+
+    await asyncio.gather(*map(caller, range(8)))
