@@ -39,7 +39,7 @@ class DatabaseSettings(BaseModel):
 class RedisSettings(BaseModel):
     """Wake-ups and live tails across processes; losing it loses latency only."""
 
-    url: str | None = Field(None, description="redis://…; reserved for several processes: not read yet")
+    url: str | None = Field(None, description="redis://…; wakes and tails across processes, with PostgreSQL")
 
 
 class ServerSettings(BaseModel):
@@ -174,7 +174,6 @@ class Settings(BaseSettings):
     def unused(self) -> list[str]:
         """The settings that were set and that this version does not read: whoever starts it should know."""
         reserved = {
-            "CODELAB_REDIS__URL": self.redis.url,
             "CODELAB_TRACING__ENDPOINT": self.tracing.endpoint,
             "CODELAB_LLM__MODELS__EMBED": self.llm.models.embed,
         }

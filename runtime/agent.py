@@ -12,7 +12,9 @@ from ..core.settings import Settings
 from ..store.checkpoints import Checkpoints, open_checkpoints
 from ..store.engine import Database
 from ..store.eventlog import EventLog
+from ..store.live import open_live
 from ..store.migrate import prepare
+from ..store.wakeups import Wakeups
 from .agent_runs.driver import GraphDriver
 from .agent_runs.service import AgentRuns
 from .agent_runs.values import Values
@@ -25,8 +27,8 @@ from .runs.executor import Executor
 from .runs.owner import Owner
 from .runs.queue import Queue
 from .runs.repository import GRAPH
-from .runs.signals import LocalSignals, Signals
 from .runs.sweeper import Chore, Sweeper
+from .threads.agent import AgentThreads
 from .webhooks.service import WebhookService
 
 
@@ -39,7 +41,7 @@ class Base:
     checkpoints: Checkpoints
     log: EventLog
     bus: EventBus
-    signals: Signals
+    wakeups: Wakeups
     engine: Engine
     executor: Executor
     queue: Queue
@@ -55,6 +57,7 @@ class AgentRuntime:
     checkpoints: Checkpoints
     log: EventLog
     graphs: GraphRegistry
+    threads: AgentThreads
     runs: AgentRuns
     items: ItemService
     crons: CronService
@@ -64,7 +67,11 @@ class AgentRuntime:
     @property
     def chores(self) -> Sequence[Chore]:
         """What the clock must do for it."""
-        return (Chore("crons", 1, self.crons.fire_due), Chore("items", 10, self.items.sweep))
+        return (
+            Chore("threads", 5, self.threads.sweep_expired),
+            Chore("crons", 1, self.crons.fire_due),
+            Chore("items", 10, self.items.sweep),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +82,7 @@ class Storage:
     database: Database
     checkpoints: Checkpoints
     log: EventLog
-    signals: Signals
+    wakeups: Wakeups
 
 
 @asynccontextmanager
@@ -88,13 +95,14 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
     database = Database(settings.database_url)
     try:
         await prepare(database)
-        async with open_checkpoints(database) as checkpoints:
+        redis = None if database.is_sqlite else settings.redis.url  # processes that share a SQLite file poll
+        async with open_checkpoints(database) as checkpoints, open_live(redis) as live:
             yield Storage(
                 settings=settings,
                 database=database,
                 checkpoints=checkpoints,
-                log=EventLog(database),
-                signals=LocalSignals(),
+                log=EventLog(database, tail=live.tail),
+                wakeups=live.wakeups,
             )
     finally:
         await database.close()
@@ -105,18 +113,18 @@ def wire_base(storage: Storage, owner: Owner, drivers: Mapping[str, Driver], bus
     engine = Engine(
         checkpoints=storage.checkpoints, log=storage.log, bus=bus, settings=storage.settings, drivers=drivers
     )
-    executor = Executor(engine, storage.signals, owner)
+    executor = Executor(engine, storage.wakeups, owner)
     return Base(
         settings=storage.settings,
         database=storage.database,
         checkpoints=storage.checkpoints,
         log=storage.log,
         bus=bus,
-        signals=storage.signals,
+        wakeups=storage.wakeups,
         engine=engine,
         executor=executor,
-        queue=Queue(engine, executor, storage.signals),
-        sweeper=Sweeper(engine, storage.signals, executor),
+        queue=Queue(engine, executor, storage.wakeups),
+        sweeper=Sweeper(engine, storage.wakeups, executor),
     )
 
 
@@ -125,6 +133,7 @@ def graph_driver(storage: Storage, graphs: GraphRegistry, webhooks: WebhookServi
     return GraphDriver(
         graphs=graphs,
         checkpoints=storage.checkpoints,
+        log=storage.log,
         settings=storage.settings,
         store_for=ItemService(storage.checkpoints.store).store_of,
         webhooks=webhooks,
@@ -137,7 +146,7 @@ def wire_agent(base: Base, graphs: GraphRegistry, webhooks: WebhookService) -> A
     runs = AgentRuns(
         log=base.log,
         queue=base.queue,
-        signals=base.signals,
+        wakeups=base.wakeups,
         executor=base.executor,
         assistants=assistants,
         values=Values(base.database, graphs, base.checkpoints),
@@ -149,6 +158,7 @@ def wire_agent(base: Base, graphs: GraphRegistry, webhooks: WebhookService) -> A
         checkpoints=base.checkpoints,
         log=base.log,
         graphs=graphs,
+        threads=AgentThreads(database=base.database, checkpoints=base.checkpoints, graphs=graphs, wakeups=base.wakeups),
         runs=runs,
         items=ItemService(base.checkpoints.store),
         crons=CronService(base.database, runs, assistants, webhooks),

@@ -24,6 +24,7 @@ from ..tools.context import Models, RunContext
 from ..tools.workspaces.local import LocalWorkspace
 from .agent_runs.driver import CLAIM
 from .graphs.registry import GraphRegistry
+from .journal import RunJournal
 from .runs.engine import Claimed
 from .runs.limits import capped
 from .workspaces.repository import all_workspaces, get_workspace
@@ -85,7 +86,7 @@ class ServedHost:
             turn_id=run.id,
             run_id=run.id,
             workspace_handle=LocalWorkspace(Path(workspace.path), id=workspace.id),
-            journal=SqlJournal(self._database, principal=principal, lease=claimed.lease),
+            journal=RunJournal(SqlJournal(self._database, principal=principal, lease=claimed.lease)),
             artifacts=SqlArtifacts(self._database, principal),
             models=self._models,
             bus=self._bus,

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...core.types import Principal, RunStatus, utc_now
 from ...store.models import RunRow
-from ..runs.repository import ACTIVE, GRAPH
+from ..runs.repository import ACTIVE, GRAPH, HOLD
 from ..scope import mine
 
 _ACTIVE = select(RunRow.id, RunRow.status).where(
@@ -54,7 +54,7 @@ async def runs_of(
     session: AsyncSession, principal: Principal, thread_id: str, *, status: str | None, limit: int, offset: int
 ) -> Sequence[RunRow]:
     """Fetch a thread's runs, newest first."""
-    query = select(RunRow).where(RunRow.thread_id == thread_id, mine(RunRow, principal))
+    query = select(RunRow).where(RunRow.thread_id == thread_id, RunRow.kind != HOLD, mine(RunRow, principal))
     if status is not None:
         query = query.where(RunRow.status == status)
     query = query.order_by(RunRow.created_at.desc(), RunRow.id.desc()).limit(limit).offset(offset)

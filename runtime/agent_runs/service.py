@@ -15,11 +15,11 @@ from ...store.eventlog import EventLog, LogTransaction
 from ...store.models import RunRow, ThreadRow
 from ...store.records import LoggedEvent, NewEvent
 from ...store.rows import insert_rows
+from ...store.wakeups import Wakeups
 from ..runs.execution import Execution
 from ..runs.executor import Executor
 from ..runs.queue import Entry, Queue
 from ..runs.repository import GRAPH, get_run, new_run
-from ..runs.signals import Signals
 from ..threads.repository import get_thread, new_thread
 from ..webhooks.service import WebhookService
 from .inputs import keyed
@@ -83,7 +83,7 @@ class AgentRuns:
     Args:
         log: The event log.
         queue: Takes new runs.
-        signals: Stops what executes, wherever that is.
+        wakeups: Stops what executes, wherever that is.
         executor: Knows the runs that execute here.
         assistants: What a run is of.
         values: Reads a thread's values.
@@ -95,7 +95,7 @@ class AgentRuns:
         *,
         log: EventLog,
         queue: Queue,
-        signals: Signals,
+        wakeups: Wakeups,
         executor: Executor,
         assistants: Assistants,
         values: Values,
@@ -103,7 +103,7 @@ class AgentRuns:
     ) -> None:
         self._log = log
         self._queue = queue
-        self._signals = signals
+        self._wakeups = wakeups
         self._executor = executor
         self._assistants = assistants
         self._values = values
@@ -140,21 +140,12 @@ class AgentRuns:
             after = thread.last_seq
             await self._insert(writing, entry, row, thread, fresh=fresh, free=not active)
         for run_id in stopped:
-            self._signals.cancel(run_id)
+            self._wakeups.cancel(run_id)
         return Made(run=AgentRun.model_validate(row), after=after)
 
     async def get(self, principal: Principal, thread_id: str, run_id: str) -> AgentRun:
         """Fetch one; `NotFound` when there is none of this principal's."""
         return AgentRun.model_validate(await self._row(principal, thread_id, run_id))
-
-    async def list(
-        self, principal: Principal, thread_id: str, *, limit: int = 10, offset: int = 0, status: str | None = None
-    ) -> list[AgentRun]:
-        """List a thread's runs, newest first."""
-        async with self._log.database.read() as session:
-            await get_thread(session, principal, thread_id)
-            rows = await runs_of(session, principal, thread_id, status=status, limit=limit, offset=offset)
-        return [AgentRun.model_validate(row) for row in rows]
 
     async def delete(self, principal: Principal, thread_id: str, run_id: str) -> None:
         """Forget a finished run; its thread's state stays.
@@ -186,7 +177,7 @@ class AgentRuns:
                 return
             if not await ask_to_stop(writing.session, [run_id], action):
                 raise NotFound("The run is finished; there is nothing to cancel")
-        self._signals.cancel(run_id)
+        self._wakeups.cancel(run_id)
         if wait:
             await self._finished(thread_id, run_id)
 
@@ -232,6 +223,15 @@ class AgentRuns:
         async with self._log.database.read() as session:
             await get_thread(session, principal, thread_id)
             return await inflight(session, thread_id)
+
+    async def page(
+        self, principal: Principal, thread_id: str, *, limit: int = 10, offset: int = 0, status: str | None = None
+    ) -> list[AgentRun]:
+        """List a thread's runs, newest first."""
+        async with self._log.database.read() as session:
+            await get_thread(session, principal, thread_id)
+            rows = await runs_of(session, principal, thread_id, status=status, limit=limit, offset=offset)
+        return [AgentRun.model_validate(row) for row in rows]
 
     async def _row(self, principal: Principal, thread_id: str, run_id: str, *, gone: RunRow | None = None) -> RunRow:
         async with self._log.database.read() as session:

@@ -36,7 +36,7 @@ class Values:
         """The thread's newest values; what it asks stands under `__interrupt__`."""
         async with self._database.read() as session:
             thread = await get_thread(session, principal, thread_id)
-        graph_id = thread.meta.get("graph_id")
+        graph_id = str(thread.meta.get("graph_id"))
         if graph_id not in self._graphs:
             return {}
         config: Any = {"configurable": {"thread_id": thread_id}}

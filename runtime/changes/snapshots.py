@@ -14,11 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...core.errors import CodeLabError
 from ...store.engine import Database
-from ...store.journal import SqlJournal
+from ...store.journal import Also, SqlJournal
 from ...store.models import TurnRow
 from ...store.models.base import table_of
 from ...tools.context import CallKey, JournalEntry
 from ...tools.snapshots import Snapshots
+from ..journal import RunJournal
 from ..runs.turns import ClaimedTurn
 
 log = structlog.get_logger(__name__)
@@ -130,30 +131,21 @@ def snapshot_ref(thread_id: str, turn_id: str, which: str) -> str:
     return f"refs/codelab/{thread_id}/{turn_id}/{which}"
 
 
-class SnapshotJournal:
+class SnapshotJournal(RunJournal):
     """The run's journal, which has the folder kept before the turn's first journalled effect."""
 
     def __init__(self, journal: SqlJournal, snapshots: TurnSnapshots, claimed: ClaimedTurn) -> None:
-        self._journal = journal
+        super().__init__(journal)
         self._snapshots = snapshots
         self._claimed = claimed
 
-    async def begin(self, key: CallKey, *, tool: str, before: dict[str, Any] | None = None) -> JournalEntry:
+    async def begin(
+        self, key: CallKey, *, tool: str, before: dict[str, Any] | None = None, also: Also | None = None
+    ) -> JournalEntry:
         """Keep the folder, then record the start."""
         tree = await self._snapshots.before(self._claimed)
 
         async def note(session: AsyncSession) -> None:
             await session.execute(_NOTE_BEFORE, {"turn": self._claimed.turn.id, "tree": tree})
 
-        known = await self._journal.begin(key, tool=tool, before=before, also=note if tree else None)
-        return JournalEntry(
-            fresh=known.fresh, finished=known.finished, pgid=known.pgid, before=known.before, result=known.result
-        )
-
-    async def note_process(self, key: CallKey, pgid: int) -> None:
-        """Record the process group of the command that was just started."""
-        await self._journal.note_process(key, pgid)
-
-    async def finish(self, key: CallKey, result: dict[str, Any]) -> None:
-        """Record the result."""
-        await self._journal.finish(key, result)
+        return await super().begin(key, tool=tool, before=before, also=note if tree else also)

@@ -116,7 +116,7 @@ class Commands:
 
     async def _tree(self, number: int, principal: Principal, thread_id: str, params: Mapping[str, Any]) -> Answer:
         thread = await self._following.thread(principal, thread_id)
-        runs = await self._runs.list(principal, thread_id, limit=1) if thread else ()
+        runs = await self._runs.page(principal, thread_id, limit=1) if thread else ()
         run_id = params.get("run_id") or (str(runs[0].run_id) if runs else None)
         if thread is None or run_id is None:
             raise Refused("no_such_run", "No active run is bound to this thread.")
@@ -127,7 +127,7 @@ class Commands:
 
     async def _assistant(self, principal: Principal, thread: ThreadRow) -> str:
         """Whoever asked goes on."""
-        runs = await self._runs.list(principal, thread.id, limit=1)
+        runs = await self._runs.page(principal, thread.id, limit=1)
         assistant = runs[0].assistant_id if runs else thread.meta.get("assistant_id")
         if not assistant:
             raise Refused("no_such_run", "No interrupted run is bound to this thread.")

@@ -13,13 +13,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ...core.types import RunStatus, utc_now
 from ...store.models import RunRow
+from ...store.wakeups import Wakeups
 from ..failures import told
 from .claiming import take_at_birth, take_next
 from .engine import Claimed, Ending, Engine
 from .execution import Execution
 from .owner import Owner
 from .seats import Seat, Seats
-from .signals import Signals
 
 log = structlog.get_logger(__name__)
 
@@ -32,11 +32,11 @@ class Executor:
 
     Args:
         engine: What a run needs.
-        signals: Says that rows are pending and which runs shall stop.
+        wakeups: Says that rows are pending and which runs shall stop.
         owner: This process's name on the rows it claims.
     """
 
-    def __init__(self, engine: Engine, signals: Signals, owner: Owner) -> None:
+    def __init__(self, engine: Engine, wakeups: Wakeups, owner: Owner) -> None:
         self.owner = owner
         self._name = str(owner)
         self._engine = engine
@@ -47,8 +47,8 @@ class Executor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._open = False
-        signals.on_ready(self._hungry.set)
-        signals.on_cancel(self._stop)
+        wakeups.on_ready(self._hungry.set)
+        wakeups.on_cancel(self._stop)
 
     @property
     def active(self) -> frozenset[str]:

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from ...store.eventlog import EventLog, LogTransaction
 from ...store.models import RunRow
 from ...store.rows import insert_rows
+from ...store.wakeups import Wakeups
 from .engine import Claimed, Engine
 from .executor import Executor
 from .seats import Seat
-from .signals import Signals
 
 
 class Entry:
@@ -41,13 +41,13 @@ class Queue:
     Args:
         engine: Log and drivers.
         executor: Offers its free seats.
-        signals: Wakes the others.
+        wakeups: Wakes the others.
     """
 
-    def __init__(self, engine: Engine, executor: Executor, signals: Signals) -> None:
+    def __init__(self, engine: Engine, executor: Executor, wakeups: Wakeups) -> None:
         self._engine = engine
         self._executor = executor
-        self._signals = signals
+        self._wakeups = wakeups
 
     @property
     def log(self) -> EventLog:
@@ -64,4 +64,4 @@ class Queue:
             if entry.claimed is not None:
                 seat.begin(entry.claimed)
             for run_id in entry.pending:
-                self._signals.ready(run_id)
+                self._wakeups.ready(run_id)

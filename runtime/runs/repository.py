@@ -18,6 +18,8 @@ from ..scope import bound, mine, mine_bound, owned_by
 ACTIVE = (RunStatus.PENDING, RunStatus.RUNNING)
 TURN = "turn"
 GRAPH = "graph"
+HOLD = "hold"
+"""No run: somebody changes the thread's state by hand (`runtime/threads/holding.py`)."""
 
 
 _RUNS = table_of(RunRow)
@@ -47,7 +49,7 @@ async def get_run(session: AsyncSession, principal: Principal, thread_id: str, r
 
 async def runs_of(session: AsyncSession, principal: Principal, thread_id: str, limit: int) -> Sequence[RunRow]:
     """Fetch a thread's runs, newest first."""
-    query = select(RunRow).where(RunRow.thread_id == thread_id, mine(RunRow, principal))
+    query = select(RunRow).where(RunRow.thread_id == thread_id, RunRow.kind == TURN, mine(RunRow, principal))
     return (await session.scalars(query.order_by(RunRow.created_at.desc(), RunRow.id.desc()).limit(limit))).all()
 
 
@@ -87,8 +89,9 @@ async def pending_before(session: AsyncSession, before: datetime) -> str | None:
 
 
 async def running_rows(session: AsyncSession) -> Sequence[RunRow]:
-    """Fetch every running row."""
-    return (await session.scalars(select(RunRow).where(RunRow.status == RunStatus.RUNNING))).all()
+    """Fetch every running row, holds apart: nobody delivers those again."""
+    query = select(RunRow).where(RunRow.status == RunStatus.RUNNING, RunRow.kind != HOLD)
+    return (await session.scalars(query)).all()
 
 
 def _as_seen(row: RunRow) -> ColumnElement[bool]:

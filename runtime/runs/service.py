@@ -18,6 +18,7 @@ from ...store.models import RunRow, ThreadRow, TurnRow
 from ...store.records import Move, NewEvent
 from ...store.rows import insert_rows
 from ...store.texts import clean_text
+from ...store.wakeups import Wakeups
 from ..approvals.repository import cancel_pending
 from ..scope import owned_by, owner_of
 from ..threads.repository import get_thread
@@ -25,7 +26,6 @@ from .limits import capped
 from .queue import Entry, Queue
 from .repository import ACTIVE, active_run, get_run, get_turn, new_run, runs_of, unfinished_turn
 from .schemas import Run
-from .signals import Signals
 
 MAX_TEXT: Final = 400_000
 _TITLE: Final = 80
@@ -36,17 +36,17 @@ class RunService:
 
     Args:
         log: The event log and, through it, the database.
-        signals: Stops what executes.
+        wakeups: Stops what executes.
         queue: Takes new runs.
         agents: Names that a message may ask for.
         limits: What a client's own limits are capped by.
     """
 
     def __init__(
-        self, *, log: EventLog, signals: Signals, queue: Queue, agents: Collection[str], limits: AgentsSettings
+        self, *, log: EventLog, wakeups: Wakeups, queue: Queue, agents: Collection[str], limits: AgentsSettings
     ) -> None:
         self._log = log
-        self._signals = signals
+        self._wakeups = wakeups
         self._queue = queue
         self._agents = frozenset(agents)
         self._limits = limits
@@ -110,7 +110,7 @@ class RunService:
             else:
                 thread.status, thread.updated_at = ThreadStatus.IDLE, utc_now()
             await writing.session.flush()
-        self._signals.cancel(run_id)
+        self._wakeups.cancel(run_id)
         return Run.model_validate(row)
 
     async def wait(self, principal: Principal, thread_id: str, run_id: str, timeout_s: float | None = None) -> Run:

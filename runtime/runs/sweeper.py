@@ -13,12 +13,12 @@ import structlog
 
 from ...core.types import RunStatus, utc_now
 from ...store.models import RunRow
+from ...store.wakeups import Wakeups
 from ..failures import told
 from .engine import Ending, Engine
 from .executor import Executor
 from .owner import Owner
 from .repository import pending_before, requeue, running_rows, unmoved
-from .signals import Signals
 
 log = structlog.get_logger(__name__)
 
@@ -40,16 +40,16 @@ class Sweeper:
 
     Args:
         engine: Log, settings, drivers.
-        signals: Wakes the executors.
+        wakeups: Wakes the executors.
         executor: Knows which runs execute here.
 
     Attributes:
         chores: What else is due by the clock; set before the start.
     """
 
-    def __init__(self, engine: Engine, signals: Signals, executor: Executor) -> None:
+    def __init__(self, engine: Engine, wakeups: Wakeups, executor: Executor) -> None:
         self._engine = engine
-        self._signals = signals
+        self._wakeups = wakeups
         self._executor = executor
         self.chores: Sequence[Chore] = ()
         self._due: dict[Chore, float] = {}
@@ -72,7 +72,7 @@ class Sweeper:
         async with self._engine.log.database.read() as session:
             waiting = await pending_before(session, before)
         if waiting is not None:
-            self._signals.ready(waiting)
+            self._wakeups.ready(waiting)
 
     async def do_chores(self) -> None:
         """Do what is due."""
@@ -120,7 +120,7 @@ class Sweeper:
             if not await requeue(writing.session, row):
                 return
         log.info("run_recovered", run_id=row.id, attempt=row.attempt, owner=row.owner)
-        self._signals.ready(row.id)
+        self._wakeups.ready(row.id)
 
 
 def _spent(row: RunRow) -> Ending:

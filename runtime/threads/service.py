@@ -16,8 +16,8 @@ from ...store.checkpoints import Checkpoints
 from ...store.engine import Database
 from ...store.models import RunRow, ThreadRow
 from ...store.texts import clean_text
+from ...store.wakeups import Wakeups
 from ..paging import Page, encode_cursor
-from ..runs.signals import Signals
 from ..workspaces.repository import get_workspace
 from .repository import get_thread, new_thread, page_of_threads
 from .schemas import Message, Thread
@@ -35,7 +35,7 @@ class ThreadService:
         database: Where the rows are.
         checkpoints: Where the state is.
         graph: Reads state; its checkpointer has no fence.
-        signals: Tells the executor to stop a run whose thread is deleted.
+        wakeups: Tells the executor to stop a run whose thread is deleted.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class ThreadService:
         database: Database,
         checkpoints: Checkpoints,
         graph: CompiledStateGraph[Any, Any, Any, Any],
-        signals: Signals,
+        wakeups: Wakeups,
     ) -> None:
         self._database = database
         self._checkpoints = checkpoints
         self._graph = graph
-        self._signals = signals
+        self._wakeups = wakeups
 
     async def create(self, principal: Principal, *, workspace_id: str, title: str | None = None) -> Thread:
         """Start a conversation in a registered workspace."""
@@ -110,7 +110,7 @@ class ThreadService:
             run_ids = list((await session.scalars(active)).all())
             await session.execute(update(RunRow).where(RunRow.id.in_(run_ids)).values(cancel_requested=True))
         for run_id in run_ids:
-            self._signals.cancel(run_id)
+            self._wakeups.cancel(run_id)
         deadline = asyncio.get_running_loop().time() + _STOP_S
         while run_ids and asyncio.get_running_loop().time() < deadline:
             async with self._database.read() as session:

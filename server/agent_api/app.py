@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from ...runtime.agent import AgentRuntime
 from ..version import version
-from . import crons, errors, meta, protocol, protocol_socket, runs, stateless, store
+from . import crons, errors, meta, protocol, protocol_socket, runs, state, stateless, store, threads
 
 
 def agent_app(agent: AgentRuntime | None = None) -> FastAPI:
@@ -14,6 +14,6 @@ def agent_app(agent: AgentRuntime | None = None) -> FastAPI:
     app = FastAPI(title="CodeLab Agent Server", version=version(), docs_url=None, redoc_url=None)
     app.state.agent = agent
     errors.install(app)
-    for part in (meta, crons, stateless, runs, protocol, protocol_socket, store):
+    for part in (meta, crons, stateless, runs, threads, state, protocol, protocol_socket, store):
         app.include_router(part.router)
     return app

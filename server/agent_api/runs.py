@@ -77,7 +77,7 @@ async def list_runs(  # noqa: PLR0917 - a route
     select: Annotated[list[str] | None, Query()] = None,
 ) -> Response:
     """List a thread's runs, newest first."""
-    found = await agent.runs.list(principal, thread_id, limit=limit, offset=offset, status=status)
+    found = await agent.runs.page(principal, thread_id, limit=limit, offset=offset, status=status)
     only = set(select) if select else None
     return JSONResponse([run.model_dump(mode="json", include=only) for run in found])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -62,7 +62,7 @@ def position(request: Request, *, head: int) -> int:
 
 
 def event_stream(
-    batches: AsyncGenerator[list[LoggedEvent], None],
+    batches: AsyncGenerator[Sequence[LoggedEvent], None],
     *,
     resumable: bool,
     wants: Callable[[LoggedEvent], bool] | None = None,

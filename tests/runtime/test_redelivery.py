@@ -259,7 +259,7 @@ async def test_a_run_woken_twice_is_still_kept_alive_and_stopped(open_lab: Open,
     async with open_lab(database_url, lease_s=0.8) as lab:
         run = await lab.start("look")
         await asyncio.wait_for(crash.here.wait(), 10)
-        lab.rt.base.signals.ready(run.id)
+        lab.rt.base.wakeups.ready(run.id)
         await asyncio.sleep(1.2)  # longer than the lease
         assert lab.rt.base.executor.active == {run.id}
         await lab.rt.runs.cancel(ME, lab.thread_id, run.id)
