@@ -5,17 +5,22 @@ from typing import Any
 
 import httpx
 import pytest
-from langgraph_sdk import get_client
+from langgraph_sdk.client import LangGraphClient
 
-from tests.support.agent_server import serving
+from tests.agent_api.people import Clients, people
 
 ITEMS, SEARCH, NAMESPACES = "/store/items", "/store/items/search", "/store/namespaces"
 
 
 @pytest.fixture
-async def server(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving({}, database_url) as client:
+async def clients(database_url: str) -> AsyncIterator[Clients]:
+    async with people({}, database_url) as (_, client):
         yield client
+
+
+@pytest.fixture
+def server(clients: Clients) -> httpx.AsyncClient:
+    return clients()
 
 
 async def put(server: httpx.AsyncClient, *namespace: str, key: str = "k", **value: Any) -> None:
@@ -115,7 +120,7 @@ async def test_namespaces(server: httpx.AsyncClient) -> None:
 
 
 async def test_through_the_sdk(server: httpx.AsyncClient) -> None:
-    sdk = get_client(url=str(server.base_url))
+    sdk = LangGraphClient(server)
     await sdk.store.put_item(["docs", "me"], key="one", value={"n": 1}, index=False, ttl=5)
     await sdk.store.put_item(["docs", "me"], key="two", value={"n": 2})
     assert (await sdk.store.get_item(["docs", "me"], key="one"))["value"] == {"n": 1}
@@ -125,3 +130,25 @@ async def test_through_the_sdk(server: httpx.AsyncClient) -> None:
     assert listed == {"namespaces": [["docs"]]}
     await sdk.store.delete_item(["docs", "me"], key="one")
     assert await sdk.store.get_item(["docs", "me"], key="one") is None
+
+
+async def test_each_user_has_a_store_of_their_own(clients: Clients) -> None:
+    alice, bob = clients("alice"), clients("bob")
+    await put(alice, "shared", key="of-alice")
+    for path, sent in ((SEARCH, {"namespace_prefix": []}), (NAMESPACES, {})):
+        (found,) = (await bob.post(path, json=sent)).json().values()
+        assert found == []
+    assert (await bob.get(ITEMS, params={"namespace": "shared", "key": "of-alice"})).text == "null"
+    await bob.request("DELETE", ITEMS, json={"namespace": ["shared"], "key": "of-alice"})
+    assert (await alice.get(ITEMS, params={"namespace": "shared", "key": "of-alice"})).json()["value"] == {"x": 1}
+
+
+async def test_permissions(clients: Clients) -> None:
+    reader = clients("alice", **{"x-scopes": "store:read"})
+    assert (await reader.get(ITEMS, params={"namespace": "a", "key": "k"})).status_code == 200
+    assert (await reader.post(SEARCH, json={})).status_code == 200
+    body = {"namespace": ["a"], "key": "k", "value": {}}
+    assert (await reader.put(ITEMS, json=body)).status_code == 403
+    assert (await reader.request("DELETE", ITEMS, json=body)).status_code == 403
+    nobody = clients("alice", **{"x-scopes": ""})
+    assert (await nobody.post(SEARCH, json={})).status_code == 403
