@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import httpx
 import pytest
+from langgraph.graph import START, StateGraph
 from sqlalchemy import select, update
 
 from codelab.core.errors import ConfigError, InvalidInput
@@ -22,6 +23,7 @@ from codelab.runtime.webhooks.guard import WebhookRefused
 from codelab.runtime.webhooks.service import RunEnd, WebhookService
 from codelab.store.engine import Database
 from codelab.store.models import RunRow, WebhookDeliveryRow
+from tests.agent_api.people import people
 from tests.agent_api.receiver import Receiver, answering, receiving
 
 SECRET = "a secret for tests"
@@ -394,3 +396,45 @@ async def test_loopback_is_refused_unless_it_is_allowed(receiver: Receiver) -> N
 def test_the_form_of_a_signature() -> None:
     at = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
     assert signature("k", at, b"{}").startswith("t=1767225600,v1=")
+
+
+# -- with a run ------------------------------------------------------------------------------------------------------
+
+
+class State(TypedDict, total=False):
+    value: str
+
+
+def graph() -> Any:
+    async def node(state: State) -> State:
+        if state["value"] == "fail":
+            raise ValueError("no")
+        return {"value": state["value"] + "!"}
+
+    return StateGraph(State).add_node("node", node).add_edge(START, "node").compile()
+
+
+async def test_a_run_that_ends_calls(database_url: str, receiver: Receiver) -> None:
+    hook = f"http://127.0.0.1:{receiver.port}/"
+    async with people({"agent": graph()}, database_url, **LOCAL) as (_, clients), clients() as client:
+        for value in ("x", "fail"):
+            body = {"assistant_id": "agent", "input": {"value": value}, "webhook": hook, "metadata": {"m": 1}}
+            receiver.arrived.clear()
+            answer = await client.post("/runs/wait", json=body)
+            assert answer.status_code == 200
+            await asyncio.wait_for(receiver.arrived.wait(), 10)
+        refused = await client.post("/runs", json={"assistant_id": "agent", "input": {}, "webhook": "/relative"})
+        assert refused.status_code == 422
+    good, bad = (got.json for got in receiver.got)
+    assert (good["status"], good["values"], good["metadata"]) == ("success", {"value": "x!"}, {"m": 1})
+    assert "error" not in good
+    assert good["run_started_at"] <= good["run_ended_at"] <= good["webhook_sent_at"]
+    assert (bad["status"], bad["error"]) == ("error", {"error": "ValueError", "message": "no"})
+
+
+async def test_a_run_that_names_one_where_they_are_off(database_url: str) -> None:
+    async with people({"agent": graph()}, database_url) as (_, clients), clients() as client:
+        body = {"assistant_id": "agent", "input": {"value": "x"}, "webhook": "https://example.com/"}
+        answer = await client.post("/runs", json=body)
+        assert answer.status_code == 422
+        assert "CODELAB_WEBHOOKS__ENABLED" in answer.json()["detail"]
