@@ -11,6 +11,7 @@ CodeLabError
 ├── TooLarge 413              too_large
 ├── RateLimited 429           rate_limited
 ├── ConfigError 500           bad_config (start-up only)
+├── Unsupported 501           unsupported (the Agent Server API knows it, this server does not)
 └── Unavailable 503           unavailable
 """
 
@@ -105,6 +106,13 @@ class ConfigError(CodeLabError):
     """The settings do not allow a start."""
 
     default_code = "bad_config"
+
+
+class Unsupported(CodeLabError):  # noqa: N818
+    """A part of the Agent Server API that this server does not have."""
+
+    status = 501
+    default_code = "unsupported"
 
 
 class Unavailable(CodeLabError):  # noqa: N818
