@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
+from datetime import datetime
 
 from ..core.errors import NotFound
 from .appending import LogTransaction
 from .engine import Database
 from .records import FINISHED, Batch, LoggedEvent, NewEvent
 from .replay import Replay, trimmed
+from .retention import Retention
 from .tailing import POLL_S, Following, Watch
 from .tails import MemoryTail, Tail
 
@@ -33,6 +35,7 @@ class EventLog:
         self.database = database
         self.live: Tail = tail or MemoryTail()
         self._replay = Replay(database)
+        self._retention = Retention(database)
         self._watch = Watch(self._replay, self.live, poll_s)
 
     @asynccontextmanager
@@ -129,6 +132,14 @@ class EventLog:
         finally:
             self.live.unsubscribe(live)
             self._watch.rest()
+
+    async def trim(self, thread_id: str, before_seq: int) -> int:
+        """Forget a resting thread's records before this one; see `Retention.trim`."""
+        return await self._retention.trim(thread_id, before_seq)
+
+    async def trim_finished(self, older_than: datetime | None, keep_last: int | None = None) -> int:
+        """Forget old records of resting threads; see `Retention.trim_finished`."""
+        return await self._retention.trim_finished(older_than, keep_last)
 
     async def _start(self, thread_id: str, after: int | None, run_id: str | None) -> int | None:
         if run_id is not None:

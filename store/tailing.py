@@ -121,9 +121,13 @@ class Watch:
             self._task = None
 
     async def _while_read(self) -> None:
+        step = min(self._poll_s, LAGGING_POLL_S)
         while True:
             self._sleeps = True
-            await asyncio.sleep(min(self._poll_s, LAGGING_POLL_S) if self._tail.lagging else self._poll_s)
+            slept = 0.0
+            while slept < self._poll_s and not (slept and self._tail.lagging):
+                await asyncio.sleep(step)
+                slept += step
             self._sleeps = False
             threads = list(self._tail.readers.threads)
             if not threads:
