@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-_LOCKED: Final = """
+# By primary key, whatever the planner thinks of the table: OFFSET keeps the other conditions outside.
+_HELD: Final = """
     SELECT l.n
     FROM unnest(%(l0)s, %(l1)s, %(l2)s, %(l3)s) AS l (n, run, attempt, owner)
-    JOIN runs r ON r.id = l.run AND r.attempt = l.attempt AND r.owner = l.owner AND r.status = 'running'
-    FOR SHARE OF r"""
+    CROSS JOIN LATERAL (
+        SELECT attempt, owner, status FROM runs WHERE id = l.run OFFSET 0 FOR SHARE{skip}
+    ) AS r
+    WHERE r.attempt = l.attempt AND r.owner = l.owner AND r.status = 'running'"""
 
 _WRITE: Final = """
-WITH locked AS ({locked}
-), held AS MATERIALIZED (
-    SELECT 0 AS n UNION ALL SELECT n FROM locked
+WITH held AS MATERIALIZED (
+    SELECT 0 AS n UNION ALL SELECT * FROM ({held}
+    ) AS proved
 ), new_blobs AS (
     INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
     SELECT b.thread_id, b.checkpoint_ns, b.channel, b.version, b.type, b.blob
@@ -44,9 +47,9 @@ WITH locked AS ({locked}
 SELECT n FROM held
 """
 
-WRITE_ALONE: Final = _WRITE.format(locked=_LOCKED)
+WRITE_ALONE: Final = _WRITE.format(held=_HELD.format(skip=""))
 """Waits for who holds the run's row: a takeover decides, then this is refused or goes through."""
-WRITE_TOGETHER: Final = _WRITE.format(locked=f"{_LOCKED} SKIP LOCKED")
+WRITE_TOGETHER: Final = _WRITE.format(held=_HELD.format(skip=" SKIP LOCKED"))
 """Waits for nobody: what is not held now is tried alone."""
 
 DELETE_NAMESPACES: Final = """
