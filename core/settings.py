@@ -110,6 +110,13 @@ class RunSettingsGroup(BaseModel):
     command_timeout_s: float = Field(120, description="Default time for a command")
 
 
+class EventSettings(BaseModel):
+    """How long the event log of a thread is kept; its state is not touched."""
+
+    retention: timedelta = Field(timedelta(days=7), description="Records of resting threads are kept this long")
+    max_per_thread: int = Field(50_000, ge=1, description="A resting thread keeps no more; its newest run always whole")
+
+
 class WebhookSettings(BaseModel):
     """Calls to a client's server when a run has ended; off until somebody turns them on."""
 
@@ -161,6 +168,7 @@ class Settings(BaseSettings):
     workspaces: WorkspaceSettings = WorkspaceSettings()
     approvals: ApprovalSettings = ApprovalSettings()
     runs: RunSettingsGroup = RunSettingsGroup()
+    events: EventSettings = EventSettings()
     webhooks: WebhookSettings = WebhookSettings()
     tracing: TracingSettings = TracingSettings()
     log: LogSettings = LogSettings()

@@ -31,5 +31,5 @@ def test_a_named_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_reserved_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings().unused == []
-    monkeypatch.setenv("CODELAB_REDIS__URL", "redis://127.0.0.1")
-    assert Settings().unused == ["CODELAB_REDIS__URL"]
+    monkeypatch.setenv("CODELAB_TRACING__ENDPOINT", "http://127.0.0.1:4318")
+    assert Settings().unused == ["CODELAB_TRACING__ENDPOINT"]
