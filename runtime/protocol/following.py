@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing, suppress
 from typing import Final
 
 from ...core.errors import NotFound, Trimmed
-from ...core.types import Principal
+from ...core.types import Principal, utc_now
 from ...store.eventlog import EventLog
 from ...store.models import ThreadRow
 from ...store.records import LoggedEvent
 from ..threads.repository import get_thread
+from .encoding import encoded
+from .subscribing import Subscription
 
 SOON_S: Final = 0.1
 LATER_S: Final = 1.0
 _SOON_ROUNDS: Final = 50
 """Looks at a thread that does not exist before they become rare: a client opens its stream, then starts a run."""
+
+
+GRACE_S: Final = 0.25
+"""How much later a question reaches the streams that only watch; see `let_pass`."""
+
+
+async def let_pass(asked: Iterable[Subscription], records: Sequence[LoggedEvent]) -> None:
+    """Hold a fresh question back from a stream that only watches, so that what was said before it arrives first.
+
+    Clients watch a run's lifecycle on one stream and read what it says on others, which they open only once the run has
+    started. At a question they end all their readers, whatever those have had (langgraph-sdk does), and a run that asks
+    at once would seem to have said nothing.
+    """
+    fresh = [record.at for record in records for each in encoded(record) if each.event["method"] == "input.requested"]
+    if fresh and all(each.only_watches for each in asked):
+        await asyncio.sleep(GRACE_S - (utc_now() - fresh[-1]).total_seconds())
 
 
 class Following:

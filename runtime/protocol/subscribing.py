@@ -19,6 +19,7 @@ CHANNELS: Final = (
     "custom",
     "checkpoints",
 )
+WATCHING: Final = frozenset({"lifecycle", "input"})
 _CUSTOM: Final = "custom:"
 _MOST: Final = 256
 """Channels, and namespaces, that one subscription may name."""
@@ -60,6 +61,11 @@ class Subscription:
             return False
         namespace = event["params"]["namespace"]
         return not self.namespaces or any(self._within(namespace, prefix) for prefix in self.namespaces)
+
+    @property
+    def only_watches(self) -> bool:
+        """Whether it is told how runs stand, and nothing of what they say."""
+        return self.channels <= WATCHING
 
     def _within(self, namespace: Sequence[str], prefix: Sequence[str]) -> bool:
         below = len(namespace) - len(prefix)

@@ -15,6 +15,7 @@ from ...core.errors import BadRequest
 from ...core.types import Principal
 from ...runtime.protocol.commands import is_command
 from ...runtime.protocol.encoding import Encoded, encoded
+from ...runtime.protocol.following import let_pass
 from ...runtime.protocol.service import ThreadProtocol
 from ...runtime.protocol.subscribing import Subscription, subscription_of
 from .deps import Agent, RunReader, RunWriter
@@ -65,6 +66,7 @@ async def _frames(
         async for batch in batches:
             wanted = [each for record in batch for each in encoded(record) if asked.wants(each.event)]
             if wanted:
+                await let_pass([asked], batch)
                 yield "".join([_frame(each) for each in wanted]).encode()
 
 

@@ -19,6 +19,7 @@ from ...core.types import Principal, new_id
 from ...runtime.agent import AgentRuntime
 from ...runtime.protocol.commands import READ, error, is_command, success
 from ...runtime.protocol.encoding import encoded
+from ...runtime.protocol.following import let_pass
 from ...runtime.protocol.subscribing import Subscription, subscription_of
 from ...store.records import LoggedEvent
 from ...store.texts import dump_json
@@ -148,6 +149,7 @@ class Conversation:
         with suppress(WebSocketDisconnect, RuntimeError):
             async with aclosing(following) as batches:
                 async for batch in batches:
+                    await let_pass(self._subscriptions.values(), batch)
                     async with self._gate:
                         await self._tell(batch, list(self._subscriptions.values()))
                         self._position = batch[-1].seq
