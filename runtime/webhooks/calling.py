@@ -12,7 +12,7 @@ from typing import Final
 import httpx
 
 from ...core.settings import WebhookSettings
-from .guard import Endpoint, Resolver, checked_addresses, read_endpoint, system_resolver
+from .guard import Endpoint, Resolver, SystemResolver, checked_addresses, read_endpoint
 
 _TRIED: Final = 3
 
@@ -28,15 +28,15 @@ class Caller:
 
     Args:
         rules: What may be called, and for how long.
-        resolver: Looks up hosts.
+        resolver: Looks up hosts; default: asks the system.
         tls: Which certificates are believed; default: the usual authorities.
     """
 
     def __init__(
-        self, rules: WebhookSettings, *, resolver: Resolver = system_resolver, tls: ssl.SSLContext | None = None
+        self, rules: WebhookSettings, *, resolver: Resolver | None = None, tls: ssl.SSLContext | None = None
     ) -> None:
         self._rules = rules
-        self._resolver = resolver
+        self._resolver = resolver or SystemResolver()
         self._tls = tls
 
     async def check(self, url: str) -> None:

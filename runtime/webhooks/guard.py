@@ -6,7 +6,9 @@ import asyncio
 import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 
@@ -118,10 +120,17 @@ def is_allowed(address: IPv4Address | IPv6Address, rules: WebhookSettings) -> bo
     return address.is_global or rules.allow_private
 
 
-async def system_resolver(host: str, port: int) -> Sequence[str]:
-    """Ask the system."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+class SystemResolver:
+    """Asks the system, in threads of its own: name servers that never answer hold up webhooks and nothing else."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(4, thread_name_prefix="webhook-dns")
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        """Name the addresses of a host."""
+        look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
+        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 async def checked_addresses(endpoint: Endpoint, rules: WebhookSettings, resolver: Resolver) -> list[str]:

@@ -52,7 +52,8 @@ async def search_crons(
     response.headers["x-pagination-total"] = str(sent.offset + len(found) + more)
     if more:
         response.headers["x-pagination-next"] = str(sent.offset + len(found))
-    return [cron.model_dump(mode="json", include=set(sent.select) if sent.select else None) for cron in found]
+    wanted: set[str] | None = set(sent.select) if sent.select else None
+    return [cron.model_dump(mode="json", include=wanted) for cron in found]
 
 
 @router.post("/runs/crons/count")
