@@ -23,7 +23,6 @@ from .engine import Database
 from .lease import Lease
 from .locking import file_lock_async, lock_beside
 from .longterm import PostgresStore, SqliteStore
-from .serde import make_serde
 from .sqlite import SteadyConnection, open_connection
 
 __all__ = ["Checkpoints", "Fence", "PostgresCheckpoints", "SqliteCheckpoints", "open_checkpoints"]
@@ -126,7 +125,7 @@ async def open_checkpoints(database: Database) -> AsyncIterator[Checkpoints]:
     """Open the savers that belong to a database, for the life of the block."""
     async with AsyncExitStack() as stack:
         if database.in_memory:
-            checkpoints = Checkpoints(MemorySaver(serde=make_serde()), InMemoryStore())
+            checkpoints = Checkpoints(MemorySaver(), InMemoryStore())
         elif database.file is not None:
             checkpoints = await _open_sqlite(database, str(database.file), stack)
         else:

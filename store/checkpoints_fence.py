@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any, Self
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from .lease import Lease, LostLease
@@ -44,6 +45,12 @@ class Fenced(BaseCheckpointSaver[Any]):
     async def drop_namespaces(self, thread_id: str) -> None:
         """Drop the checkpoints of a thread's sub-graphs."""
         raise NotImplementedError
+
+
+def writer(config: RunnableConfig) -> str | None:
+    """Tell the run that writes: a resumed run writes into checkpoints of the run before."""
+    run_id = (config.get("metadata") or {}).get("run_id")
+    return None if run_id is None else str(run_id)
 
 
 def lost() -> LostLease:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
+from langgraph.checkpoint.base import WRITES_IDX_MAP, ChannelVersions, Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.memory import InMemorySaver
 
-from .checkpoints_fence import Fenced, checked, is_delta
+from .checkpoints_fence import Fenced, checked, is_delta, writer
+from .serde import make_serde
+
+_Place = tuple[str, str, str]
 
 
 class MemorySaver(Fenced, InMemorySaver):
     """Fenced by the run's own word alone: who shares this memory shares the process."""
+
+    def __init__(self) -> None:
+        super().__init__(serde=make_serde())
+        self._writers: dict[_Place, dict[tuple[str, int], str | None]] = defaultdict(dict)
 
     async def aput(
         self,
@@ -32,6 +40,13 @@ class MemorySaver(Fenced, InMemorySaver):
         """Write what a task wrote."""
         self.fence()
         await super().aput_writes(config, writes, task_id, task_path)
+        configurable = config["configurable"]
+        place = (configurable["thread_id"], configurable.get("checkpoint_ns", ""), configurable["checkpoint_id"])
+        run_id, writers = writer(config), self._writers[place]
+        for index, (channel, _) in enumerate(writes):
+            key = (task_id, WRITES_IDX_MAP.get(channel, index))
+            if key[1] < 0 or key not in writers:  # as the writes themselves: only these are written over
+                writers[key] = run_id
 
     async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
         """Drop what runs wrote, copies of it too."""
@@ -49,6 +64,11 @@ class MemorySaver(Fenced, InMemorySaver):
                 for checkpoint_id, saved in checkpoints.items()
                 if self._metadata(saved).get("run_id") in doomed
             )
+        for place in [place for place in self._writers if place[0] == thread_id]:
+            for key, run_id in self._writers[place].items():
+                if run_id in doomed:
+                    self.writes[place].pop(key, None)
+        self._forget_writers()
 
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         """Copy everything of a thread."""
@@ -58,6 +78,8 @@ class MemorySaver(Fenced, InMemorySaver):
         for (thread_id, namespace, checkpoint_id), writes in list(self.writes.items()):
             if thread_id == source_thread_id:
                 self.writes[target_thread_id, namespace, checkpoint_id] = dict(writes)
+                writers = self._writers[source_thread_id, namespace, checkpoint_id]
+                self._writers[target_thread_id, namespace, checkpoint_id] = dict(writers)
         for (thread_id, namespace, channel, version), blob in list(self.blobs.items()):
             if thread_id == source_thread_id:
                 self.blobs[target_thread_id, namespace, channel, version] = blob
@@ -70,6 +92,12 @@ class MemorySaver(Fenced, InMemorySaver):
                 self.delete_thread(thread_id)
             elif thread_id in self.storage:
                 self._keep_latest(thread_id)
+        self._forget_writers()
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """Drop everything of a thread."""
+        await super().adelete_thread(thread_id)
+        self._forget_writers()
 
     async def drop_namespaces(self, thread_id: str) -> None:
         """Drop the checkpoints of all sub-graphs."""
@@ -77,6 +105,7 @@ class MemorySaver(Fenced, InMemorySaver):
             del self.storage[thread_id][namespace]
         for written in [key for key in self.writes if key[0] == thread_id and key[1]]:
             del self.writes[written]
+        self._forget_writers()
         for blob in [key for key in self.blobs if key[0] == thread_id and key[1]]:
             del self.blobs[blob]
 
@@ -100,7 +129,7 @@ class MemorySaver(Fenced, InMemorySaver):
             checkpoint, metadata, _ = namespaces[namespace][checkpoint_id]
             namespaces[namespace][checkpoint_id] = (checkpoint, metadata, None)
 
-    def _drop(self, keys: Iterable[tuple[str, str, str]]) -> None:
+    def _drop(self, keys: Iterable[_Place]) -> None:
         touched = set()
         for thread_id, namespace, checkpoint_id in list(keys):
             del self.storage[thread_id][namespace][checkpoint_id]
@@ -114,6 +143,15 @@ class MemorySaver(Fenced, InMemorySaver):
         }
         for key in [key for key in self.blobs if key[:2] in touched and key not in kept]:
             del self.blobs[key]
+
+    def _forget_writers(self) -> None:
+        """Forget who wrote what is gone."""
+        for place in list(self._writers):
+            kept = self.writes.get(place, {})
+            self._writers[place] = {key: run_id for key, run_id in self._writers[place].items() if key in kept}
+            if not kept:
+                del self._writers[place]
+                self.writes.pop(place, None)
 
     def _metadata(self, saved: tuple[Any, tuple[str, bytes], Any]) -> dict[str, Any]:
         metadata: dict[str, Any] = self.serde.loads_typed(saved[1])

@@ -29,7 +29,7 @@ from psycopg_pool import AsyncConnectionPool
 from . import checkpoints_postgres_sql as sql
 from .checkpoints_batch import Batches
 from .checkpoints_columns import Blobs, Numbers, Texts, teach
-from .checkpoints_fence import Fence, Fenced, checked, lost, no_fence
+from .checkpoints_fence import Fence, Fenced, checked, lost, no_fence, writer
 from .lease import Lease
 from .serde import make_serde
 
@@ -38,7 +38,7 @@ Pool = AsyncConnectionPool[AsyncConnection[DictRow]]
 _LEASES: Final = (Numbers, Texts, Numbers, Texts)
 _BLOBS: Final = (Numbers, Texts, Texts, Texts, Texts, Texts, Blobs)
 _CHECKPOINTS: Final = (Numbers, *[Texts] * 6)
-_WRITES: Final = (Numbers, Texts, Texts, Texts, Texts, Texts, Numbers, Texts, Texts, Blobs)
+_WRITES: Final = (Numbers, Texts, Texts, Texts, Texts, Texts, Numbers, Texts, Texts, Blobs, Texts)
 _APART: Final = object()
 """Told to a write that could not go with the others."""
 
@@ -68,6 +68,12 @@ class PostgresSaver(Fenced, AsyncPostgresSaver):
         saver = super().guarded(fence, lease)
         saver.lock = asyncio.Lock()
         return saver
+
+    async def setup(self) -> None:
+        """Create the tables, with a column of ours, if they are not there."""
+        await super().setup()
+        async with self.conn.connection() as connection:
+            await connection.execute(sql.ADD_WRITER.encode())
 
     async def aput(
         self,
@@ -105,8 +111,9 @@ class PostgresSaver(Fenced, AsyncPostgresSaver):
             task_id,
             task_path,
         )
+        run_id = writer(config)
         rows = [
-            (*key, WRITES_IDX_MAP.get(channel, index), channel, *self.serde.dumps_typed(value))
+            (*key, WRITES_IDX_MAP.get(channel, index), channel, *self.serde.dumps_typed(value), run_id)
             for index, (channel, value) in enumerate(writes)
         ]
         await self._write(_Write(key[:4], self.lease, writes=rows))

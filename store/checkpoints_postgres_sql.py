@@ -34,14 +34,16 @@ WITH held AS MATERIALIZED (
         checkpoint = EXCLUDED.checkpoint, metadata = EXCLUDED.metadata
 ), new_writes AS (
     INSERT INTO checkpoint_writes
-        (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
-    SELECT w.thread_id, w.checkpoint_ns, w.checkpoint_id, w.task_id, w.task_path, w.idx, w.channel, w.type, w.blob
+        (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob, run_id)
+    SELECT
+        w.thread_id, w.checkpoint_ns, w.checkpoint_id, w.task_id, w.task_path, w.idx, w.channel, w.type, w.blob,
+        w.run_id
     FROM held JOIN unnest(
         %(w0)s, %(w1)s, %(w2)s, %(w3)s, %(w4)s, %(w5)s, %(w6)s,
-        %(w7)s, %(w8)s, %(w9)s
-    ) AS w (n, thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob) USING (n)
+        %(w7)s, %(w8)s, %(w9)s, %(w10)s
+    ) AS w (n, thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob, run_id) USING (n)
     ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx) DO UPDATE SET
-        channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob
+        channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob, run_id = EXCLUDED.run_id
         WHERE EXCLUDED.idx < 0
 )
 SELECT n FROM held
@@ -51,6 +53,9 @@ WRITE_ALONE: Final = _WRITE.format(held=_HELD.format(skip=""))
 """Waits for who holds the run's row: a takeover decides, then this is refused or goes through."""
 WRITE_TOGETHER: Final = _WRITE.format(held=_HELD.format(skip=" SKIP LOCKED"))
 """Waits for nobody: what is not held now is tried alone."""
+
+ADD_WRITER: Final = "ALTER TABLE checkpoint_writes ADD COLUMN IF NOT EXISTS run_id TEXT"
+"""A column of ours, which tells which run wrote."""
 
 DELETE_NAMESPACES: Final = """
 WITH a AS (DELETE FROM checkpoints WHERE thread_id = %(thread)s AND checkpoint_ns <> ''),
@@ -72,8 +77,8 @@ WITH a AS (
     ON CONFLICT DO NOTHING
 )
 INSERT INTO checkpoint_writes
-    (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob)
-SELECT %(target)s, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob
+    (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob, run_id)
+SELECT %(target)s, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, blob, run_id
 FROM checkpoint_writes WHERE thread_id = %(source)s
 ON CONFLICT DO NOTHING
 """
@@ -83,8 +88,10 @@ WITH doomed AS (
     DELETE FROM checkpoints WHERE {which} metadata ->> 'run_id' = ANY(%(runs)s)
     RETURNING thread_id, checkpoint_ns, checkpoint_id, checkpoint -> 'channel_versions' AS versions
 ), gone AS (
-    DELETE FROM checkpoint_writes w USING doomed d
-    WHERE w.thread_id = d.thread_id AND w.checkpoint_ns = d.checkpoint_ns AND w.checkpoint_id = d.checkpoint_id
+    DELETE FROM checkpoint_writes WHERE {which} (
+        run_id = ANY(%(runs)s)
+        OR (thread_id, checkpoint_ns, checkpoint_id) IN (SELECT thread_id, checkpoint_ns, checkpoint_id FROM doomed)
+    )
 ), unused AS (
     SELECT d.thread_id, d.checkpoint_ns, v.key AS channel, v.value AS version
     FROM doomed d CROSS JOIN LATERAL jsonb_each_text(d.versions) v

@@ -26,7 +26,7 @@ from langgraph.checkpoint.sqlite.utils import search_where
 
 from . import checkpoints_sqlite_work as work
 from .checkpoints_batch import Batches
-from .checkpoints_fence import Fenced, checked, lost
+from .checkpoints_fence import Fenced, checked, lost, writer
 from .lease import Lease
 from .serde import make_serde
 from .sqlite import SteadyConnection
@@ -60,6 +60,11 @@ class SqliteSaver(Fenced, AsyncSqliteSaver):
         super().__init__(connection, serde=make_serde())
         self._turn = turn
         self._batches: Batches[_Write] = Batches(self._commit)
+
+    async def setup(self) -> None:
+        """Create the tables, with a column of ours, if they are not there."""
+        await super().setup()
+        await self.conn.work(work.add_writer)
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Read the checkpoint that the configuration names, or the newest."""
@@ -117,9 +122,10 @@ class SqliteSaver(Fenced, AsyncSqliteSaver):
     ) -> None:
         """Write what a task wrote; only errors, interrupts and the like may be written over."""
         again = all(channel in WRITES_IDX_MAP for channel, _ in writes)
+        run_id = writer(config)
         key = (*_place(config), str(config["configurable"]["checkpoint_id"]), task_id, task_path)
         rows = [
-            (*key, WRITES_IDX_MAP.get(channel, index), channel, *self.serde.dumps_typed(value))
+            (*key, WRITES_IDX_MAP.get(channel, index), channel, *self.serde.dumps_typed(value), run_id)
             for index, (channel, value) in enumerate(writes)
         ]
         await self._write(partial(work.insert, work.REPLACE_WRITES if again else work.PUT_WRITES, rows))
@@ -151,13 +157,17 @@ class SqliteSaver(Fenced, AsyncSqliteSaver):
         await self._write(partial(work.delete_namespaces, thread_id))
 
     async def _read(self, where: str, params: Sequence[Any]) -> list[work.Saved]:
-        await self.setup()
+        await self._set_up()
         return await self.conn.work(partial(work.select, _SELECT + where, params))
 
     async def _write(self, do: Callable[[sqlite3.Connection], None]) -> None:
         self.fence()
-        await self.setup()
+        await self._set_up()
         await self._batches.add(_Write(do, self.lease))
+
+    async def _set_up(self) -> None:
+        if not self.is_setup:  # asking LangGraph would wait for its lock, which is held while others commit
+            await self.setup()
 
     async def _commit(self, batch: Sequence[_Write]) -> Sequence[Exception | None]:
         # The lock keeps out what LangGraph reads in several trips: an open read would make this transaction fail.

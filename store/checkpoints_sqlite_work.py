@@ -21,8 +21,8 @@ PUT_CHECKPOINT: Final = (
     " VALUES (?, ?, ?, ?, ?, ?, ?)"
 )
 _INTO_WRITES: Final = (
-    " INTO writes (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, value)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " INTO writes (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, value, run_id)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 PUT_WRITES: Final = f"INSERT OR IGNORE{_INTO_WRITES}"
 REPLACE_WRITES: Final = f"INSERT OR REPLACE{_INTO_WRITES}"
@@ -31,12 +31,12 @@ _WRITES: Final = (
     " WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?"
 )
 _HELD: Final = "SELECT id, attempt, owner FROM runs WHERE status = ? AND id IN (SELECT value FROM json_each(?))"
-_OF_RUNS: Final = (
+_BY_RUNS: Final = (
     "SELECT thread_id, checkpoint_ns, checkpoint_id FROM checkpoints"
-    " WHERE thread_id = coalesce(?, thread_id)"
-    " AND json_extract(CAST(metadata AS TEXT), '$.run_id') IN (SELECT value FROM json_each(?))"
+    " WHERE json_extract(CAST(metadata AS TEXT), '$.run_id') IN (SELECT value FROM json_each(?))"
 )
-_OF_RUNS_IN_THREAD: Final = _OF_RUNS.replace("coalesce(?, thread_id)", "?")
+_WRITTEN_BY_RUNS: Final = "DELETE FROM writes WHERE run_id IN (SELECT value FROM json_each(?))"
+_IN_THREAD: Final = " AND thread_id = ?"
 _COPY_CHECKPOINTS: Final = (
     "INSERT OR IGNORE INTO checkpoints"
     " (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata)"
@@ -45,8 +45,8 @@ _COPY_CHECKPOINTS: Final = (
 )
 _COPY_WRITES: Final = (
     "INSERT OR IGNORE INTO writes"
-    " (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, value)"
-    " SELECT ?, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, value"
+    " (thread_id, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, value, run_id)"
+    " SELECT ?, checkpoint_ns, checkpoint_id, task_id, task_path, idx, channel, type, value, run_id"
     " FROM writes WHERE thread_id = ?"
 )
 _TABLES: Final = ("checkpoints", "writes")
@@ -62,6 +62,12 @@ def select(query: str, params: Sequence[Any], connection: sqlite3.Connection) ->
     """Read checkpoints with their pending writes."""
     rows = connection.execute(query, params).fetchall()
     return [(row, connection.execute(_WRITES, row[:3]).fetchall()) for row in rows]
+
+
+def add_writer(connection: sqlite3.Connection) -> None:
+    """Add the column of ours that tells which run wrote."""
+    if "run_id" not in {row[1] for row in connection.execute("PRAGMA table_info(writes)")}:
+        connection.execute("ALTER TABLE writes ADD COLUMN run_id TEXT")
 
 
 def insert(statement: str, rows: Sequence[tuple[Any, ...]], connection: sqlite3.Connection) -> None:
@@ -84,8 +90,10 @@ def delete_namespaces(thread_id: str, connection: sqlite3.Connection) -> None:
 
 def delete_runs(run_ids: Sequence[str], thread_id: str | None, connection: sqlite3.Connection) -> None:
     """Drop what runs wrote, in one thread or everywhere."""
-    query = _OF_RUNS if thread_id is None else _OF_RUNS_IN_THREAD
-    _delete(connection, connection.execute(query, (thread_id, json.dumps(list(run_ids)))).fetchall())
+    where, params = ("", ()) if thread_id is None else (_IN_THREAD, (thread_id,))
+    params = (json.dumps(list(run_ids)), *params)
+    _delete(connection, connection.execute(_BY_RUNS + where, params).fetchall())
+    connection.execute(_WRITTEN_BY_RUNS + where, params)
 
 
 def copy_thread(source: str, target: str, connection: sqlite3.Connection) -> None:

@@ -93,6 +93,19 @@ async def test_a_run_taken_back_leaves_no_trace(checkpoints: Checkpoints, second
     ]
 
 
+async def test_a_resumed_run_taken_back_waits_for_its_answer_again(checkpoints: Checkpoints) -> None:
+    """It wrote into checkpoints of the run before: the answer, and what the task made of it."""
+    graph = _graph(checkpoints.saver(), asks=True)
+    asked = await _run(graph, "t", "r1")
+    before = await _history(checkpoints, "t")
+    await _run(graph, "t", "r2", Command(resume="yes"))
+    await checkpoints.drop_runs("t", ["r2"])
+    assert await _history(checkpoints, "t") == before
+    state = await graph.aget_state({"configurable": {"thread_id": "t"}})
+    assert list(state.interrupts) == asked["__interrupt__"]
+    assert (await _run(graph, "t", "r3", Command(resume="no")))["said"] == ["hi", "hi", "no 1"]
+
+
 async def test_a_first_run_taken_back_leaves_an_empty_thread(checkpoints: Checkpoints) -> None:
     await _run(_graph(checkpoints.saver()), "t", "r1")
     await checkpoints.reader.adelete_for_runs(["r1"])
