@@ -22,8 +22,7 @@ __all__ = ["FINISHED", "EventLog", "LogTransaction"]
 class EventLog:
     """Append, read and tail. Access is checked by the services; the log itself knows threads only.
 
-    Reading begins after a `seq`: 0 is the log's beginning, None whatever is left of it. With a `run_id`, 0 and None are
-    both the run's beginning.
+    Reading begins after a `seq`: 0 is the log's beginning, or with a `run_id` the run's; None means whatever is left.
 
     Args:
         database: Where the records are.

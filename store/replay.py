@@ -97,7 +97,7 @@ class Replay:
         if row is None:
             raise NotFound("There is no such thread")
         if row.first is None and row.ended is not None and row.trimmed_seq:
-            if not after or after < row.trimmed_seq:
+            if after is not None and after < row.trimmed_seq:
                 raise trimmed(row.trimmed_seq + 1)
             return None
         begun: int = row.last_seq if row.first is None else row.first - 1

@@ -25,15 +25,16 @@ async def thread_events(
     follow: Annotated[bool, Query(description="false: end when the log has been replayed")] = True,
     last_event_id: Annotated[str | None, Header(max_length=200)] = None,
 ) -> Response:
-    """Replay the log after `Last-Event-ID` (all of it without one), then go on live."""
+    """Replay the log after `Last-Event-ID` (without one, all that is kept), then go on live."""
     thread = await runtime.threads.get(principal, thread_id)
     if run_id is not None:
         await runtime.runs.get(principal, thread_id, run_id)
-    after = position(last_event_id, thread.epoch)
+    after = position(last_event_id, thread.epoch) or None
+    await runtime.log.check(thread_id, after, run_id)
     records = runtime.log.tail(thread_id, after, run_id) if follow else _replayed(runtime.log, thread_id, after, run_id)
     return stream(records, thread.epoch)
 
 
-async def _replayed(log: EventLog, thread_id: str, after: int, run_id: str | None) -> AsyncIterator[LoggedEvent]:
+async def _replayed(log: EventLog, thread_id: str, after: int | None, run_id: str | None) -> AsyncIterator[LoggedEvent]:
     for record in await log.read(thread_id, after, run_id=run_id):
         yield record

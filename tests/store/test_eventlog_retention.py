@@ -130,13 +130,14 @@ async def test_a_run_is_readable_from_its_beginning_or_gone(log: EventLog, threa
     assert [record.seq async for record in log.tail(thread_id, 0, young)] == [3, 4]
     assert [record.seq async for record in log.tail(thread_id, 3, young)] == [4]
     assert [record.seq async for record in log.tail(thread_id, 4, young)] == []
-    for after in (0, None, 1):
+    for after in (0, 1):
         with pytest.raises(Trimmed):
             await anext(log.tail(thread_id, after, old))
         with pytest.raises(Trimmed):
             await log.check(thread_id, after, old)
-    assert [record async for record in log.tail(thread_id, 2, old)] == []
-    assert await log.read(thread_id, 2, run_id=old) == []
+    for after in (None, 2):
+        assert [record async for record in log.tail(thread_id, after, old)] == []
+        assert await log.read(thread_id, after, run_id=old) == []
     async with log.database.transaction() as session:
         await session.execute(update(RunRow).where(RunRow.id == waiting).values(status="pending", ended_at=None))
     tail = log.tail(thread_id, 0, waiting)
