@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
+from uuid import UUID
 
 from pydantic import ValidationError
 
@@ -78,7 +79,7 @@ class Commands:
         if permission not in principal.scopes:
             raise Refused("permission_denied", f"This needs the permission {permission}.")
         params = sent.get("params")
-        return await carry_out(sent["id"], principal, thread_id, params if isinstance(params, Mapping) else {})
+        return await carry_out(sent["id"], principal, _uuid(thread_id), params if isinstance(params, Mapping) else {})
 
     async def _start(self, number: int, principal: Principal, thread_id: str, params: Mapping[str, Any]) -> Answer:
         assistant = params.get("assistant_id")
@@ -135,6 +136,14 @@ class Commands:
 
 
 MALFORMED: Final = "Protocol commands must include an integer id and string method."
+
+
+def _uuid(thread_id: str) -> str:
+    """A thread's id in its canonical form."""
+    try:
+        return str(UUID(thread_id))
+    except ValueError:
+        raise Refused("unknown_error", "422: Invalid thread ID") from None
 
 
 def is_command(sent: Any) -> bool:

@@ -18,7 +18,7 @@ from ...runtime.protocol.encoding import Encoded, encoded
 from ...runtime.protocol.following import let_pass
 from ...runtime.protocol.service import ThreadProtocol
 from ...runtime.protocol.subscribing import Subscription, subscription_of
-from .deps import Agent, RunReader, RunWriter
+from .deps import Agent, RunReader, RunWriter, ThreadId
 
 HEARTBEAT_S = 5
 router = APIRouter(tags=["protocol"])
@@ -45,7 +45,7 @@ async def command(thread_id: str, request: Request, principal: RunWriter, agent:
     response_class=Response,
     responses={200: {"content": {"text/event-stream": {}}}},
 )
-async def events(thread_id: str, request: Request, principal: RunReader, agent: Agent) -> Response:
+async def events(thread_id: ThreadId, request: Request, principal: RunReader, agent: Agent) -> Response:
     """Replay the events after `since` that were asked for, then go on live, over all runs of the thread.
 
     The thread need not exist yet.

@@ -10,6 +10,7 @@ import asyncio
 import json
 from contextlib import aclosing, suppress
 from typing import Any, Final
+from uuid import UUID
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from starlette.websockets import WebSocketState
@@ -36,11 +37,18 @@ router = APIRouter()
 async def socket(websocket: WebSocket, thread_id: str) -> None:
     """Serve one client until either side closes; needs `runs:read`, and `runs:write` for commands that make runs."""
     principal: Principal | None = getattr(websocket.state, "principal", None)
-    if principal is None or READ not in principal.scopes:
+    thread = _canonical(thread_id)
+    if principal is None or READ not in principal.scopes or thread is None:
         await websocket.close(NOT_ALLOWED)
         return
-    await websocket.accept(subprotocol=websocket.scope.get("state", {}).get("subprotocol"))
-    await Conversation(websocket, websocket.app.state.agent, principal=principal, thread_id=thread_id).hold()
+    await websocket.accept(subprotocol=getattr(websocket.state, "subprotocol", None))
+    await Conversation(websocket, websocket.app.state.agent, principal=principal, thread_id=thread).hold()
+
+
+def _canonical(thread_id: str) -> str | None:
+    with suppress(ValueError):
+        return str(UUID(thread_id))
+    return None
 
 
 class Conversation:
