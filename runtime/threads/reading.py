@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final
@@ -14,6 +15,7 @@ from ...core.errors import NotFound
 from ...core.types import Principal
 from ...store.checkpoints import Checkpoints
 from ...store.models import ThreadRow
+from ...store.texts import dump_json
 from ..graphs.registry import Graph, GraphRegistry
 from ..items.service import ItemService
 from .shapes import CheckpointRef, HistoryQuery, StateQuery
@@ -70,7 +72,7 @@ class StateReader:
             config: Any = query.checkpoint.config(row.id)
             with suppress(_NoSubgraph):
                 state = await graph.aget_state(config, subgraphs=query.subgraphs)
-                return shown_state(state, row.id, query.select)
+                return shown_state(state, query.select)
         return no_state()
 
     async def history(self, principal: Principal, row: ThreadRow, query: HistoryQuery) -> list[Json]:
@@ -80,10 +82,11 @@ class StateReader:
             return []
         before: Any = query.before.config(row.id) if query.before is not None else None
         config: Any = query.checkpoint.config(row.id)
+        wanted = json.loads(dump_json(query.metadata)) or None  # as metadata is stored
         async with self.graph(principal, graph_id) as graph:
-            found = graph.aget_state_history(config, filter=query.metadata or None, before=before, limit=query.limit)
+            found = graph.aget_state_history(config, filter=wanted, before=before, limit=query.limit)
             with suppress(_NoSubgraph):
-                return [shown_state(state, row.id, query.select) async for state in found]
+                return [shown_state(state, query.select) async for state in found]
         return []
 
     async def rest(self, principal: Principal, row: ThreadRow) -> Json:

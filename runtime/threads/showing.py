@@ -55,16 +55,16 @@ def shown_ttl(row: ThreadRow) -> Json | None:
 
 def no_state() -> Json:
     """The state of a thread that has none."""
-    return _state(StateSnapshot({}, (), {}, None, None, None, (), ()), "")
+    return _state(StateSnapshot({}, (), {}, None, None, None, (), ()))
 
 
-def shown_state(state: StateSnapshot, thread_id: str, select: Sequence[str] = ()) -> Json:
+def shown_state(state: StateSnapshot, select: Sequence[str] = ()) -> Json:
     """Show a state, or only the members that `select` names.
 
     Raises:
         InvalidInput: There is no such member.
     """
-    shown = _state(state, thread_id)
+    shown = _state(state)
     return _selected(shown, select) if select else shown
 
 
@@ -79,16 +79,13 @@ def resting(state: StateSnapshot) -> Json:
     return {"status": ThreadStatus.INTERRUPTED if state.next else ThreadStatus.IDLE, "interrupts": asks}
 
 
-def _state(state: StateSnapshot, thread_id: str) -> Json:
+def _state(state: StateSnapshot) -> Json:
     here, parent = _place(state.config), _place(state.parent_config)
-    metadata = plain(state.metadata)
-    if metadata and "thread_id" in metadata:
-        metadata["thread_id"] = thread_id  # a copied thread's checkpoints still say where they come from
     return {
         "values": plain(state.values),
         "next": list(state.next),
-        "tasks": [_task(task, thread_id) for task in state.tasks],
-        "metadata": metadata,
+        "tasks": [_task(task) for task in state.tasks],
+        "metadata": plain(state.metadata),
         "created_at": state.created_at,
         "checkpoint": here,
         "parent_checkpoint": parent,
@@ -98,7 +95,7 @@ def _state(state: StateSnapshot, thread_id: str) -> Json:
     }
 
 
-def _task(task: PregelTask, thread_id: str) -> Json:
+def _task(task: PregelTask) -> Json:
     inner = task.state
     error = task.error if task.error is None or isinstance(task.error, str) else repr(task.error)
     return {
@@ -108,7 +105,7 @@ def _task(task: PregelTask, thread_id: str) -> Json:
         "error": error,
         "interrupts": [_interrupt(plain(each)) for each in task.interrupts],
         "checkpoint": dict(inner["configurable"]) if isinstance(inner, dict) else None,
-        "state": _state(inner, thread_id) if isinstance(inner, StateSnapshot) else None,
+        "state": _state(inner) if isinstance(inner, StateSnapshot) else None,
         "result": plain(task.result),
     }
 

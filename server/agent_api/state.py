@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
+from starlette.responses import Response
 
 from ...runtime.threads.shapes import NO_NUL, CheckpointRef, HistoryQuery, StateQuery, StateUpdate
+from .answers import json_answer
 from .deps import Agent, ThreadId, ThreadReader, ThreadWriter, body
 
 router = APIRouter(tags=["state"])
-Json = dict[str, Any]
 
 
 def _shown(
@@ -25,9 +26,9 @@ Shown = Annotated[StateQuery, Depends(_shown)]
 
 
 @router.get("/threads/{thread_id}/state")
-async def get_state(thread_id: ThreadId, query: Shown, principal: ThreadReader, agent: Agent) -> Json:
+async def get_state(thread_id: ThreadId, query: Shown, principal: ThreadReader, agent: Agent) -> Response:
     """Show the newest state."""
-    return await agent.threads.state(principal, thread_id, query)
+    return json_answer(await agent.threads.state(principal, thread_id, query))
 
 
 @router.post("/threads/{thread_id}/state/checkpoint")
@@ -36,9 +37,9 @@ async def get_checkpoint(
     sent: Annotated[StateQuery, Depends(body(StateQuery))],
     principal: ThreadReader,
     agent: Agent,
-) -> Json:
+) -> Response:
     """Show the state at a checkpoint, of a sub-graph too."""
-    return await agent.threads.state(principal, thread_id, sent)
+    return json_answer(await agent.threads.state(principal, thread_id, sent))
 
 
 @router.get("/threads/{thread_id}/state/{checkpoint_id}")
@@ -48,10 +49,10 @@ async def get_state_at(
     query: Shown,
     principal: ThreadReader,
     agent: Agent,
-) -> Json:
+) -> Response:
     """Show the state at one of the root's checkpoints."""
     at = query.model_copy(update={"checkpoint": CheckpointRef(checkpoint_id=checkpoint_id)})
-    return await agent.threads.state(principal, thread_id, at)
+    return json_answer(await agent.threads.state(principal, thread_id, at))
 
 
 @router.post("/threads/{thread_id}/state")
@@ -60,9 +61,9 @@ async def update_state(
     sent: Annotated[StateUpdate, Depends(body(StateUpdate))],
     principal: ThreadWriter,
     agent: Agent,
-) -> Json:
+) -> Response:
     """Change the state by hand."""
-    return await agent.threads.update_state(principal, thread_id, sent)
+    return json_answer(await agent.threads.update_state(principal, thread_id, sent))
 
 
 @router.get("/threads/{thread_id}/history")
@@ -72,10 +73,10 @@ async def get_history(
     agent: Agent,
     limit: Annotated[int, Query(ge=1, le=1000)] = 1,
     before: Annotated[str | None, Query(max_length=256, pattern=NO_NUL)] = None,
-) -> list[Json]:
+) -> Response:
     """Show checkpoints, newest first."""
     query = HistoryQuery.model_validate({"limit": limit, "before": before})
-    return await agent.threads.history(principal, thread_id, query)
+    return json_answer(await agent.threads.history(principal, thread_id, query))
 
 
 @router.post("/threads/{thread_id}/history")
@@ -84,6 +85,6 @@ async def search_history(
     sent: Annotated[HistoryQuery, Depends(body(HistoryQuery))],
     principal: ThreadReader,
     agent: Agent,
-) -> list[Json]:
+) -> Response:
     """Show the checkpoints that are meant, newest first."""
-    return await agent.threads.history(principal, thread_id, sent)
+    return json_answer(await agent.threads.history(principal, thread_id, sent))

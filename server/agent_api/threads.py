@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Response
-from starlette.responses import JSONResponse
 
 from ...core.errors import Unsupported
 from ...runtime.threads.shapes import NewAgentThread, Prune, ThreadFilter, ThreadPatch, ThreadSearch
+from .answers import json_answer
 from .deps import Agent, ThreadId, ThreadReader, ThreadWriter, body
 
 router = APIRouter(tags=["threads"])
-Json = dict[str, Any]
 
 
 @router.post("/threads")
 async def create_thread(
     sent: Annotated[NewAgentThread, Depends(body(NewAgentThread))], principal: ThreadWriter, agent: Agent
-) -> Json:
+) -> Response:
     """Make a thread."""
-    return await agent.threads.create(principal, sent)
+    return json_answer(await agent.threads.create(principal, sent))
 
 
 @router.post("/threads/search")
@@ -33,7 +32,7 @@ async def search_threads(
     headers = {"x-pagination-total": str(upto + more)}
     if more:
         headers["x-pagination-next"] = str(upto)
-    return JSONResponse(found, headers=headers)
+    return json_answer(found, headers=headers)
 
 
 @router.post("/threads/count")
@@ -58,10 +57,10 @@ async def get_thread(
     principal: ThreadReader,
     agent: Agent,
     include: Annotated[list[str] | None, Query()] = None,
-) -> Json:
+) -> Response:
     """Look at one thread."""
     named = {name for given in include or () for name in given.split(",")}
-    return await agent.threads.get(principal, thread_id, with_ttl="ttl" in named)
+    return json_answer(await agent.threads.get(principal, thread_id, with_ttl="ttl" in named))
 
 
 @router.patch("/threads/{thread_id}")
@@ -75,24 +74,24 @@ async def change_thread(
     """Merge metadata, or set a time to live; `Prefer: return=minimal` spares the answer."""
     await agent.threads.change(principal, thread_id, sent)
     if prefer is not None and "return=minimal" in prefer:
-        return Response(status_code=204)
-    return JSONResponse(await agent.threads.get(principal, thread_id))
+        return Response(status_code=204, response_class=Response)
+    return json_answer(await agent.threads.get(principal, thread_id))
 
 
-@router.delete("/threads/{thread_id}", status_code=204)
+@router.delete("/threads/{thread_id}", status_code=204, response_class=Response)
 async def delete_thread(thread_id: ThreadId, principal: ThreadWriter, agent: Agent) -> None:
     """Delete a thread with all that belongs to it; what runs is stopped first."""
     await agent.threads.delete(principal, thread_id)
 
 
 @router.post("/threads/{thread_id}/copy")
-async def copy_thread(thread_id: ThreadId, principal: ThreadWriter, agent: Agent) -> Json:
+async def copy_thread(thread_id: ThreadId, principal: ThreadWriter, agent: Agent) -> Response:
     """Make another thread with the same checkpoints."""
-    return await agent.threads.copy(principal, thread_id)
+    return json_answer(await agent.threads.copy(principal, thread_id))
 
 
 @router.get("/threads/{thread_id}/storage")
-async def thread_storage(thread_id: ThreadId, principal: ThreadReader, agent: Agent) -> Json:
+async def thread_storage(thread_id: ThreadId, principal: ThreadReader, agent: Agent) -> Response:
     """Not told here: our savers share their tables between threads."""
     await agent.threads.get(principal, thread_id)
     raise Unsupported("This server does not tell how much storage a thread takes")
