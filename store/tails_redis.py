@@ -118,7 +118,7 @@ class RedisTail:
                 continue
             try:
                 self._hear(stream.removeprefix(_STREAM), entry)
-            except (ValueError, KeyError, TypeError) as exc:  # another version's; SQL has it
+            except (ValueError, LookupError, TypeError, AttributeError) as exc:  # another version's; SQL has it
                 log.warning("tail_entry_unreadable", stream=stream, error=repr(exc))
 
     def _hear(self, thread_id: str, entry: dict[bytes, bytes]) -> None:
@@ -160,10 +160,11 @@ def _encoded(event: LoggedEvent) -> str:
 
 
 def decoded(thread_id: str, body: bytes) -> Batch:
-    """Read the records of one entry."""
-    return Batch(
-        [
-            LoggedEvent(thread_id, seq, run_id, attempt, kind, data, datetime.fromisoformat(at))
-            for seq, run_id, attempt, kind, at, data in json.loads(body)
-        ]
-    )
+    """Read the records of one entry; `ValueError` if some are missing in between."""
+    records = [
+        LoggedEvent(thread_id, seq, run_id, attempt, kind, data, datetime.fromisoformat(at))
+        for seq, run_id, attempt, kind, at, data in json.loads(body)
+    ]
+    if any(record.seq != seq for seq, record in enumerate(records, records[0].seq)):
+        raise ValueError("the records are not consecutive")
+    return Batch(records)

@@ -87,7 +87,7 @@ class RedisWakeups:
                     self._link.works(self._PART)
                     asyncio.get_running_loop().call_soon(self._here.look)
                 elif told["type"] == "message":
-                    self._hear(told["data"].decode())
+                    self._hear(told["data"].decode(errors="replace"))
 
     def _hear(self, message: str) -> None:
         what, _, rest = message.partition(" ")
