@@ -13,8 +13,9 @@ from ...core.errors import BadRequest, CodeLabError, Conflict, InvalidInput, Not
 from ...core.types import Principal, new_id, utc_now
 from ...store.engine import Database
 from ...store.models import CronRow
+from ..agent_runs.making import Assistants
 from ..agent_runs.schemas import RunRequest
-from ..agent_runs.service import AgentRuns, Assistants
+from ..agent_runs.service import AgentRuns
 from ..scope import owned_by, owner_of
 from ..threads.repository import get_thread
 from ..webhooks.guard import WebhookUnresolved

@@ -84,7 +84,7 @@ async def update_cron(
     return await agent.crons.update(principal, cron_id, sent)
 
 
-@router.delete("/runs/crons/{cron_id}", status_code=204)
+@router.delete("/runs/crons/{cron_id}", status_code=204, response_class=Response)
 async def delete_cron(cron_id: CronId, principal: CronWriter, agent: Agent) -> None:
     """Forget a cron; runs it started go on."""
     await agent.crons.delete(principal, cron_id)

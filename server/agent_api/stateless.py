@@ -57,7 +57,7 @@ async def create_runs(request: Request, principal: RunWriter, agent: Agent) -> R
     return JSONResponse([run.model_dump(mode="json") for run in made])
 
 
-@router.post("/runs/cancel", status_code=204)
+@router.post("/runs/cancel", status_code=204, response_class=Response)
 async def cancel_runs(
     sent: Annotated[Cancellation, Depends(body(Cancellation))],
     principal: RunWriter,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import ValidationError
 
 from ...core.errors import BadRequest, InvalidInput
@@ -15,7 +15,7 @@ from .errors import said
 router = APIRouter(prefix="/store", tags=["store"])
 
 
-@router.put("/items", status_code=204)
+@router.put("/items", status_code=204, response_class=Response)
 async def put_item(sent: Annotated[NewItem, Depends(body(NewItem))], principal: StoreWriter, agent: Agent) -> None:
     """Store an item, or replace the one at its place."""
     await agent.items.put(principal, sent)
@@ -39,7 +39,7 @@ async def get_item(
     return await agent.items.get(principal, place, refresh_ttl=refresh_ttl)
 
 
-@router.delete("/items", status_code=204)
+@router.delete("/items", status_code=204, response_class=Response)
 async def delete_item(sent: Annotated[ItemKey, Depends(body(ItemKey))], principal: StoreWriter, agent: Agent) -> None:
     """Forget an item, if there is one."""
     await agent.items.delete(principal, sent)

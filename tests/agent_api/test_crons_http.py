@@ -64,7 +64,7 @@ async def test_a_cron_on_the_wire(server: httpx.AsyncClient, thread_id: str) -> 
     on_thread = await made(server, f"/threads/{thread_id}/runs/crons", on_run_completed="delete")
     assert (on_thread["thread_id"], on_thread["on_run_completed"]) == (thread_id, None)
     gone = await server.delete(f"{CRONS}/{cron['cron_id']}")
-    assert (gone.status_code, gone.content) == (204, b"")
+    assert (gone.status_code, gone.content, gone.headers.get("content-type")) == (204, b"", None)
     assert (await server.delete(f"{CRONS}/{cron['cron_id']}")).status_code == 404
 
 

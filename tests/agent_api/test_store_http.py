@@ -40,7 +40,7 @@ async def test_an_item_on_the_wire(server: httpx.AsyncClient) -> None:
     assert set(found[0]) == {*body, "score"}
     assert found[0]["score"] is None
     gone = await server.request("DELETE", ITEMS, json={"namespace": ["a", "b"], "key": "k"})
-    assert (gone.status_code, gone.content) == (204, b"")
+    assert (gone.status_code, gone.content, gone.headers.get("content-type")) == (204, b"", None)
     missing = await server.get(ITEMS, params={"namespace": "a.b", "key": "k", "refresh_ttl": "true"})
     assert (missing.status_code, missing.text) == (200, "null")
 
