@@ -31,6 +31,10 @@ class Authenticator(Protocol):
         """Who carries this session cookie; None if nobody."""
         ...
 
+    def nobody(self) -> Principal | None:
+        """Who somebody without a credential is; None if they may not come in."""
+        ...
+
 
 def read_or_make_token(data_dir: Path) -> str:
     """Return the machine's own token: made once, kept in `token` in the data folder, readable by its owner only."""
@@ -75,6 +79,10 @@ class LocalAuth:
     def cookie(self, value: str) -> Principal | None:
         """See `Authenticator`."""
         return LOCAL if _same(value, self.session) else None
+
+    def nobody(self) -> Principal | None:
+        """See `Authenticator`."""
+        return None
 
     def make_link_code(self) -> str:
         """Make a code that signs one browser in, once, within ten minutes."""

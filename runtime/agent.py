@@ -9,6 +9,7 @@ from typing import Any
 
 from ..core.events import EventBus
 from ..core.settings import Settings
+from ..core.types import utc_now
 from ..store.checkpoints import Checkpoints, open_checkpoints
 from ..store.engine import Database
 from ..store.eventlog import EventLog
@@ -16,6 +17,7 @@ from ..store.live import open_live
 from ..store.migrate import prepare
 from ..store.wakeups import Wakeups
 from .agent_runs.driver import GraphDriver
+from .agent_runs.making import RunMaker
 from .agent_runs.service import AgentRuns
 from .agent_runs.values import Values
 from .crons.service import CronService
@@ -71,7 +73,12 @@ class AgentRuntime:
             Chore("threads", 5, self.threads.sweep_expired),
             Chore("crons", 1, self.crons.fire_due),
             Chore("items", 10, self.items.sweep),
+            Chore("events", 300, self._trim_events),
         )
+
+    async def _trim_events(self) -> None:
+        kept = self.settings.events
+        await self.log.trim_finished(utc_now() - kept.retention, kept.max_per_thread)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,12 +152,10 @@ def wire_agent(base: Base, graphs: GraphRegistry, webhooks: WebhookService) -> A
     assistants = SystemAssistants(graphs)
     runs = AgentRuns(
         log=base.log,
-        queue=base.queue,
+        maker=RunMaker(queue=base.queue, wakeups=base.wakeups, assistants=assistants, webhooks=webhooks),
         wakeups=base.wakeups,
         executor=base.executor,
-        assistants=assistants,
         values=Values(base.database, graphs, base.checkpoints),
-        webhooks=webhooks,
     )
     return AgentRuntime(
         settings=base.settings,

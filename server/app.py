@@ -6,13 +6,15 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request, Response
 
+from ..auth.anonymous import Anonymous
 from ..auth.local import Authenticator, LocalAuth, read_or_make_token
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, NotFound
 from ..core.settings import Settings
 from ..runtime.compose import Runtime, build_runtime
 from . import errors, health, pages
+from .agent_api.app import agent_app
 from .middleware import LOOPBACK, Correlate, Credential, Guard
 from .rest import approvals, catalog, changes, events, runs, threads
 from .version import version
@@ -28,6 +30,23 @@ def _api() -> APIRouter:
 def _hosts(settings: Settings) -> frozenset[str]:
     own = {settings.server.host.lower(), (urlsplit(settings.server.public_url or "").hostname or "").lower()}
     return LOOPBACK | frozenset(own - {""})
+
+
+async def _unknown(_request: Request) -> Response:
+    raise NotFound("There is no such address")
+
+
+def authenticator(settings: Settings) -> Authenticator:
+    """Make the authenticator that the settings name.
+
+    Raises:
+        ConfigError: Anonymous mode would listen beyond this machine, or as `local_auth`.
+    """
+    if settings.auth.mode != "anonymous":
+        return local_auth(settings)
+    if settings.server.host not in LOOPBACK:
+        raise ConfigError("Anonymous mode serves this machine only: set SERVER__HOST to 127.0.0.1.")
+    return Anonymous()
 
 
 def local_auth(settings: Settings) -> LocalAuth:
@@ -61,20 +80,24 @@ def create_app(
         ConfigError: The settings do not allow a start.
     """
     settings = settings or Settings()
-    auth = auth or local_auth(settings)
+    auth = auth or authenticator(settings)
     serving = runtime or build_runtime(settings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with serving as app.state.runtime:
+        async with serving as opened:
+            app.state.runtime, agents.state.agent = opened, opened.agent
             yield
 
+    agents = agent_app()
     app = FastAPI(title="CodeLab", version=version(), lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.auth = auth
     errors.install(app)
     for router in (health.router, _api(), pages.router):
         app.include_router(router)
     app.mount("/static", pages.static_files())
+    app.add_route("/api/{path:path}", _unknown)
+    app.mount("/", agents)  # last: whatever is not ours is the Agent Server API's
     app.add_middleware(Credential, auth=auth)
     app.add_middleware(Correlate)
     app.add_middleware(Guard, hosts=_hosts(settings))

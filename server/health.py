@@ -12,22 +12,14 @@ from starlette.responses import JSONResponse, Response
 
 from ..runtime.compose import Runtime
 from .deps import CurrentRuntime
-from .version import version
 
 router = APIRouter(tags=["health"])
 
 
-@router.get("/ok")
 @router.get("/health/live")
 async def live() -> dict[str, bool]:
     """The process answers."""
     return {"ok": True}
-
-
-@router.get("/info")
-async def info() -> dict[str, Any]:
-    """What this server is."""
-    return {"name": "codelab", "version": version()}
 
 
 async def _database(runtime: Runtime) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ..auth.local import COOKIE, Authenticator
 from ..core.errors import Forbidden, InvalidInput, TooLarge, Unauthenticated
 from ..core.types import Principal, new_id
-from .errors import problem
 from .pages import signed_out
+from .refusals import refusal
 
 MAX_BODY = 4 * 1024 * 1024
 PUBLIC = frozenset({"/ok", "/info", "/health", "/health/live", "/health/ready", "/login"})
@@ -70,15 +70,19 @@ class Guard:
             await self._app(scope, receive, send)
             return
         if not self._is_ours(headers):
-            await problem(InvalidInput("This host name is not served here.", code="bad_host"))(scope, receive, send)
+            await refusal(scope, InvalidInput("This host name is not served here.", code="bad_host"))(
+                scope, receive, send
+            )
             return
         if "\0" in scope["path"] or b"%00" in scope["query_string"]:  # nothing has such a name; databases choke on it
-            await problem(InvalidInput("The address holds a NUL character.", code="bad_path"))(scope, receive, send)
+            await refusal(scope, InvalidInput("The address holds a NUL character.", code="bad_path"))(
+                scope, receive, send
+            )
             return
         length = headers.get("content-length", "0")
         if not _LENGTH.fullmatch(length) or int(length) > MAX_BODY:
             error = TooLarge(f"A request body may hold at most {MAX_BODY} bytes.")
-            await problem(error)(scope, receive, send)
+            await refusal(scope, error)(scope, receive, send)
             return
         await self._app(scope, _bounded(receive), send)
 
@@ -148,16 +152,16 @@ class Credential:
         headers = Headers(scope=scope)
         principal, by_cookie = self._principal(headers)
         if principal is None:
-            response = _sign_in(headers, scope) or problem(
+            response = _sign_in(headers, scope) or refusal(
+                scope,
                 Unauthenticated("Send Authorization: Bearer <token>, or open the sign-in link the server printed."),
                 headers={"www-authenticate": 'Bearer realm="codelab"'},
             )
             await response(scope, receive, send)
             return
-        if by_cookie and scope["method"] not in SAFE_METHODS and not _same_origin(headers):
-            await problem(Forbidden("This request did not come from our own page.", code="bad_origin"))(
-                scope, receive, send
-            )
+        if by_cookie and scope["method"] not in SAFE_METHODS and not self._is_own_page(headers):
+            foreign = Forbidden("This request did not come from our own page.", code="bad_origin")
+            await refusal(scope, foreign)(scope, receive, send)
             return
         scope.setdefault("state", {})["principal"] = principal
         await self._app(scope, receive, send)
@@ -180,12 +184,17 @@ class Credential:
         state["principal"] = principal
         await self._app(scope, receive, send)
 
+    def _is_own_page(self, headers: Headers) -> bool:
+        """Whether a request that shows no bearer token may change something: no foreign page made a browser send it."""
+        browser = "cookie" in headers or "origin" in headers or "sec-fetch-site" in headers
+        return _same_origin(headers) if browser else self._auth.nobody() is not None
+
     def _principal(self, headers: Headers) -> tuple[Principal | None, bool]:
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme:
             return (self._auth.bearer(token.strip()) if scheme.lower() == "bearer" else None), False
         value = _cookie(headers.get("cookie", ""))
-        return (self._auth.cookie(value) if value else None), True
+        return (self._auth.cookie(value) if value else self._auth.nobody()), True
 
 
 def _is_public(path: str) -> bool:

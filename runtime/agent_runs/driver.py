@@ -152,7 +152,7 @@ class GraphWork:
         if asked["protocol"]:
             return ProtocolFeed(graph, sent, config, graph_name=self.claimed.run.graph_id or "", **options)
         modes, subgraphs = asked["stream_mode"], asked["stream_subgraphs"]
-        return RestFeed(graph, sent, config=config, modes=modes, subgraphs=subgraphs, options=options)
+        return RestFeed(graph=graph, sent=sent, config=config, modes=modes, subgraphs=subgraphs, options=options)
 
     async def _came_to(self, graph: Pregel[Any, Any, Any, Any], config: Any) -> Ending:
         """Tell an interrupt from an end; a static breakpoint shows in the state only."""

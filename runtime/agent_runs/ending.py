@@ -84,10 +84,15 @@ async def settle(
     finished: dict[str, Any] = {"status": ending.status.value, **of_graph(run)}
     finished |= {"reason": ending.reason} if ending.reason else {}
     finished |= {"error": ending.error} if ending.error else {}
-    finished |= {"interrupts": asked} if (asked := [each for task in rest.interrupts.values() for each in task]) else {}
+    asked = [each for task in rest.interrupts.values() for each in task]
+    finished |= {"interrupts": asked} if asked else {}
     await writing.log(run.thread_id, [*said, NewEvent("run.finished", finished)], run_id=run.id, attempt=run.attempt)
     lingers = bool(run.kwargs and run.kwargs.get("temporary"))
-    thread = {"new_status": rest.thread_status.value, "new_interrupts": rest.interrupts, "new_error": ending.error}
+    thread: dict[str, Any] = {
+        "new_status": rest.thread_status.value,
+        "new_interrupts": rest.interrupts,
+        "new_error": ending.error,
+    }
     thread |= {"lingers": lingers, "until": now + LINGER, "now": now, "thread": run.thread_id}
     await writing.session.execute(_REST, thread)
     lease = Lease(run.id, run.attempt, run.owner or "")

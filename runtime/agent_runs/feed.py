@@ -37,9 +37,9 @@ class RestFeed:
 
     def __init__(
         self,
+        *,
         graph: Pregel[Any, Any, Any, Any],
         sent: Any,
-        *,
         config: Any,
         modes: Sequence[str],
         subgraphs: bool,
@@ -61,7 +61,8 @@ class RestFeed:
 
     async def stream(self) -> AsyncGenerator[list[NewEvent], None]:
         """Stream; each step's records."""
-        wanted = {_OURS.get(mode, mode) for mode in self._modes} - {None}
+        own = (_OURS.get(mode, mode) for mode in self._modes)
+        wanted = {mode for mode in own if mode is not None}
         asked = {"stream_mode": sorted(wanted | {"values"}), "subgraphs": self._subgraphs, **self._options}
         if "events" in self._modes:
             async for event in self._graph.astream_events(self._sent, self._config, version="v2", **asked):

@@ -51,12 +51,13 @@ async def ask_to_stop(session: AsyncSession, run_ids: Sequence[str], action: str
 
 
 async def runs_of(
-    session: AsyncSession, principal: Principal, thread_id: str, *, status: str | None, limit: int, offset: int
+    session: AsyncSession, principal: Principal, thread_id: str, *, status: str | None, window: tuple[int, int]
 ) -> Sequence[RunRow]:
-    """Fetch a thread's runs, newest first."""
+    """Fetch a thread's runs, newest first; `window` is limit and offset."""
     query = select(RunRow).where(RunRow.thread_id == thread_id, RunRow.kind != HOLD, mine(RunRow, principal))
     if status is not None:
         query = query.where(RunRow.status == status)
+    limit, offset = window
     query = query.order_by(RunRow.created_at.desc(), RunRow.id.desc()).limit(limit).offset(offset)
     return (await session.scalars(query)).all()
 

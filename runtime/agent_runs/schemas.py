@@ -107,7 +107,7 @@ class RunRequest(BaseModel):
         return self.checkpoint_id or at.get("checkpoint_id") or named
 
 
-class AgentRun(BaseModel):
+class AgentRun(BaseModel):  # type: ignore[no-redef]  # the plugin takes the field `kwargs` for its own
     """A run on the wire."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ...store.eventlog import EventLog, LogTransaction
-from ...store.models import RunRow
+from ...store.models import RunRow, TurnRow
 from ...store.rows import insert_rows
 from ...store.wakeups import Wakeups
 from .engine import Claimed, Engine
@@ -23,6 +23,10 @@ class Entry:
         self._engine = engine
         self.claimed: Claimed | None = None
         self.pending: list[str] = []
+
+    async def insert_turn(self, turn: TurnRow) -> None:
+        """Insert the turn that a run begins."""
+        await insert_rows(self._writing.session, turn)
 
     async def insert(self, row: RunRow, *, free: bool = True) -> None:
         """Insert a run; one that is not `free` to start (its thread is busy, or it is not due yet) is queued."""

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 from dataclasses import asdict, replace
-from typing import Final
-
-from sqlalchemy.ext.asyncio import AsyncSession
+from typing import Any, Final
 
 from ...core.context import RunSettings
 from ...core.errors import Conflict, InvalidInput
@@ -16,7 +14,6 @@ from ...core.types import Principal, RunStatus, ThreadStatus, new_id, utc_now
 from ...store.eventlog import EventLog, LogTransaction
 from ...store.models import RunRow, ThreadRow, TurnRow
 from ...store.records import Move, NewEvent
-from ...store.rows import insert_rows
 from ...store.texts import clean_text
 from ...store.wakeups import Wakeups
 from ..approvals.repository import cancel_pending
@@ -73,7 +70,7 @@ class RunService:
             if thread.status == ThreadStatus.INTERRUPTED:
                 await cancel_pending(writing, thread_id, by=principal.user_id)
             fold = await unfinished_turn(writing.session, thread_id)
-            run = await self._store(writing.session, entry, thread, text=text, settings=allowed, fold=fold)
+            run = await self._store(entry, thread, {"text": text, "fold": fold}, allowed)
             said = NewEvent("message.user", {"message_id": (run.input or {})["message_id"], "text": text})
             busy = Move(ThreadStatus.BUSY, title=text.strip().splitlines()[0][:_TITLE])
             await writing.log(thread_id, [said], run_id=run.id, move=busy)
@@ -123,9 +120,7 @@ class RunService:
                 pass
         return await self.get(principal, thread_id, run_id)
 
-    async def _store(
-        self, session: AsyncSession, entry: Entry, thread: ThreadRow, *, text: str, settings: RunSettings, fold: bool
-    ) -> RunRow:
+    async def _store(self, entry: Entry, thread: ThreadRow, said: dict[str, Any], settings: RunSettings) -> RunRow:
         principal = owner_of(thread)
         settings = replace(settings, workspace=thread.workspace_id)
         message_id, turn_id, now = new_id(), new_id(), utc_now()
@@ -144,9 +139,9 @@ class RunService:
             thread_id=thread.id,
             turn_id=turn_id,
             settings=asdict(settings),
-            input={"text": text, "message_id": message_id, "fold": fold},
+            input={**said, "message_id": message_id},
         )
-        await insert_rows(session, turn)
+        await entry.insert_turn(turn)
         await entry.insert(run)
         return run
 

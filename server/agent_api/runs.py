@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse
 from ...core.errors import InvalidInput
 from ...core.types import Principal, RunStatus
 from ...runtime.agent import AgentRuntime
+from ...runtime.agent_runs.making import Made
 from ...runtime.agent_runs.schemas import AgentRun, RunRequest
-from ...runtime.agent_runs.service import Made
 from ...store.records import LoggedEvent
 from .deps import Agent, RunId, RunReader, RunWriter, ThreadId, body
 from .sse import event_stream, position
@@ -88,7 +88,7 @@ async def get_run(thread_id: ThreadId, run_id: RunId, principal: RunReader, agen
     return await agent.runs.get(principal, thread_id, run_id)
 
 
-@router.delete("/threads/{thread_id}/runs/{run_id}", status_code=204)
+@router.delete("/threads/{thread_id}/runs/{run_id}", status_code=204, response_class=Response)
 async def delete_run(thread_id: ThreadId, run_id: RunId, principal: RunWriter, agent: Agent) -> None:
     """Forget a finished run."""
     await agent.runs.delete(principal, thread_id, run_id)

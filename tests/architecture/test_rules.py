@@ -24,8 +24,9 @@ MAY_CATCH_EVERYTHING = {
     "agents/at_tool.py ToolErrorMiddleware.awrap_tool_call",  # the model is told, the run goes on
     "core/events.py EventBus.publish",
     "runtime/runs/executor.py Executor._beat",  # a beat that fails is tried again at the next
-    "runtime/runs/executor.py Executor._execute",  # one run's fault is not the others'
-    "runtime/runs/sweeper.py Sweeper._forever",  # the sweeper outlives a bad round
+    "runtime/runs/executor.py Executor._dispatch",  # a database that blinks must not end the claiming
+    "runtime/runs/executor.py Executor._drive",  # one run's fault is not the others'
+    "runtime/runs/sweeper.py Sweeper._attempt",  # the sweeper outlives a bad round
     "runtime/webhooks/service.py WebhookService._forever",  # the deliveries outlive a bad round
     "graph/router.py Router._ask_model",  # whatever a provider raises, the current agent goes on
 }

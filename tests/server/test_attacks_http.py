@@ -7,6 +7,7 @@ import json
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 from structlog.testing import capture_logs
 
 from codelab.auth.local import COOKIE, LocalAuth
@@ -19,7 +20,7 @@ from tests.server.conftest import TOKEN
 @pytest.mark.parametrize("host", ["[", "[::1", "]", "[x]"])
 async def test_a_broken_host_is_refused(client: httpx.AsyncClient, host: str) -> None:
     answer = await client.get("/ok", headers={"host": host})
-    assert (answer.status_code, answer.json()["code"]) == (422, "bad_host")
+    assert (answer.status_code, "host" in answer.json()["detail"]) == (422, True)
 
 
 async def test_a_broken_origin_is_refused(client: httpx.AsyncClient, local_auth: LocalAuth) -> None:
@@ -139,9 +140,9 @@ async def test_an_accident_does_not_write_the_token_into_the_log(client: httpx.A
     async def broken(*_args: object, **_more: object) -> None:
         raise RuntimeError("boom")
 
-    client.app.add_api_route("/broken", broken)  # type: ignore[attr-defined]
+    client.app.router.routes.insert(0, APIRoute("/api/v1/broken", broken))  # type: ignore[attr-defined]
     with capture_logs() as logs:
-        answer = await client.get("/broken", params={"_args": "1", "_more": "1"})
+        answer = await client.get("/api/v1/broken", params={"_args": "1", "_more": "1"})
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
     (entry,) = [entry for entry in logs if entry["event"] == "request_failed"]
     assert "exc_info" not in entry  # a console renderer would show every local variable, headers included

@@ -1,0 +1,78 @@
+"""A run's row, from what was asked: the assistant's configuration is merged in now, not when the run starts. Pure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any, Protocol
+
+from ...core.types import Principal, new_id, utc_now
+from ...store.models import RunRow, ThreadRow
+from ..runs.repository import GRAPH, new_run
+from .schemas import RunRequest
+
+
+class Configured(Protocol):
+    """What a run is of: a graph with a configuration."""
+
+    @property
+    def assistant_id(self) -> Any:
+        """The assistant."""
+        ...
+
+    @property
+    def graph_id(self) -> str:
+        """Its graph."""
+        ...
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What the run's own config is merged into."""
+        ...
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """What the run's own context is merged into."""
+        ...
+
+
+def row_of(
+    principal: Principal, thread: ThreadRow, assistant: Configured, request: RunRequest, *, temporary: bool
+) -> RunRow:
+    """Make the row of a run that was not claimed yet; a `temporary` one's thread goes soon after its end."""
+    later = request.after_seconds
+    return new_run(
+        principal,
+        id=new_id(),
+        thread_id=thread.id,
+        kind=GRAPH,
+        assistant_id=str(assistant.assistant_id),
+        graph_id=assistant.graph_id,
+        meta=request.metadata,
+        kwargs=_kwargs(assistant, request, temporary=temporary and request.on_completion == "delete"),
+        multitask_strategy=request.multitask_strategy,
+        priority=request.priority,
+        not_before=utc_now() + timedelta(seconds=later) if later else None,
+    )
+
+
+def _kwargs(assistant: Configured, request: RunRequest, *, temporary: bool) -> dict[str, Any]:
+    """The request as it will be executed: the assistant's configuration is merged in now, not when the run starts."""
+    asked, base = request.config, assistant.config
+    configurable = {**(base.get("configurable") or {}), **(asked.get("configurable") or {})}
+    merged = {**base, **asked, **({"configurable": configurable} if configurable else {})}
+    kept = request.model_dump(
+        mode="json",
+        include={"stream_mode", "stream_subgraphs", "stream_resumable", "interrupt_before", "interrupt_after"}
+        | {"input", "on_disconnect", "webhook", "feedback_keys", "strict_resume"},
+    )
+    command = request.command.model_dump(mode="json", exclude_unset=True) if request.command is not None else None
+    return {
+        **kept,
+        "command": command,
+        "config": merged,
+        "context": {**assistant.context, **request.context},
+        "durability": request.how_durable,
+        "forks_from": request.forks_from,
+        "protocol": request.protocol,
+        "temporary": temporary,
+    }
