@@ -15,6 +15,7 @@ from .models.base import table_of
 
 TOGETHER: Final = 1_000
 """Records deleted in one transaction."""
+ENOUGH: Final = 20_000
 THREADS: Final = 100
 """Threads found by one query."""
 _T: Final = table_of(ThreadRow)
@@ -60,9 +61,12 @@ class Retention:
         return gone - int(thread.trimmed_seq)
 
     async def trim_finished(self, older_than: datetime | None, keep_last: int | None = None) -> int:
-        """Trim resting threads: what is older, and what is more than the newest `keep_last`; how many records went."""
+        """Trim resting threads: what is older, and what is more than the newest `keep_last`; how many records went.
+
+        After about `ENOUGH` records the rest waits for the next call.
+        """
         gone, last = 0, ""
-        while due := await self._due(older_than, keep_last, beyond=last):
+        while gone < ENOUGH and (due := await self._due(older_than, keep_last, beyond=last)):
             gone += sum([await self.trim(thread_id, before) for thread_id, before in due])
             last = due[-1][0]
         return gone
