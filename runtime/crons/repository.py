@@ -29,7 +29,8 @@ async def get_cron(session: AsyncSession, principal: Principal, cron_id: str, *,
 
 
 def _meant(principal: Principal, asked: CronFilter) -> list[ColumnElement[bool]]:
-    exact = {"assistant_id": asked.assistant_id, "thread_id": asked.thread_id, "enabled": asked.enabled}
+    thread_id = str(asked.thread_id) if asked.thread_id is not None else None
+    exact = {"assistant_id": asked.assistant_id, "thread_id": thread_id, "enabled": asked.enabled}
     wanted = [getattr(CronRow, name) == value for name, value in exact.items() if value is not None]
     if asked.metadata:
         wanted.append(contains(CronRow.meta, asked.metadata))

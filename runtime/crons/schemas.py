@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -86,7 +87,7 @@ class CronFilter(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     assistant_id: str | None = Field(None, max_length=256)
-    thread_id: str | None = Field(None, max_length=256)
+    thread_id: UUID | None = None
     enabled: bool | None = None
     metadata: dict[str, Any] | None = None
 

@@ -41,9 +41,7 @@ class CronService:
         webhooks: Refuses those that would not be called.
     """
 
-    def __init__(
-        self, database: Database, runs: AgentRuns, assistants: Assistants, webhooks: WebhookService
-    ) -> None:
+    def __init__(self, database: Database, runs: AgentRuns, assistants: Assistants, webhooks: WebhookService) -> None:
         self._database = database
         self._runs = runs
         self._assistants = assistants

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from ...core.errors import InvalidInput
 from ...runtime.crons.schemas import Cron, CronChange, CronFilter, CronSearch, NewCron
-from .deps import Agent, CronReader, CronWriter, ThreadId, body
+from .deps import Agent, CronReader, CronWriter, ThreadId, body, read_uuid
 
 router = APIRouter(tags=["crons"])
 Asked = Annotated[NewCron, Depends(body(NewCron))]
@@ -17,14 +15,7 @@ Asked = Annotated[NewCron, Depends(body(NewCron))]
 
 def cron_id(request: Request) -> str:
     """The path's cron id, in its canonical form; `InvalidInput` when it is none."""
-    return _uuid("cron ID", request.path_params["cron_id"])
-
-
-def _uuid(name: str, value: str) -> str:
-    try:
-        return str(UUID(value))
-    except ValueError as exc:
-        raise InvalidInput(f"Invalid {name}: must be a UUID") from exc
+    return read_uuid("cron ID", request.path_params["cron_id"])
 
 
 CronId = Annotated[str, Depends(cron_id)]
@@ -47,7 +38,6 @@ async def search_crons(
     sent: Annotated[CronSearch, Depends(body(CronSearch))], response: Response, principal: CronReader, agent: Agent
 ) -> list[dict[str, Any]]:
     """List crons, newest first unless asked otherwise."""
-    _check(sent)
     found, more = await agent.crons.search(principal, sent)
     response.headers["x-pagination-total"] = str(sent.offset + len(found) + more)
     if more:
@@ -61,13 +51,7 @@ async def count_crons(
     sent: Annotated[CronFilter, Depends(body(CronFilter))], principal: CronReader, agent: Agent
 ) -> int:
     """Count crons."""
-    _check(sent)
     return await agent.crons.count(principal, sent)
-
-
-def _check(sent: CronFilter) -> None:
-    if sent.thread_id is not None:
-        _uuid("thread ID", sent.thread_id)
 
 
 @router.get("/runs/crons/{cron_id}")

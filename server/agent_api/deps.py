@@ -24,7 +24,8 @@ def agent_of(request: Request) -> AgentRuntime:
     return agent
 
 
-def _uuid(name: str, value: str) -> str:
+def read_uuid(name: str, value: str) -> str:
+    """Read an id in its canonical form; `InvalidInput` when it is none."""
     try:
         return str(UUID(value))
     except ValueError as exc:
@@ -33,12 +34,12 @@ def _uuid(name: str, value: str) -> str:
 
 def thread_id(request: Request) -> str:
     """The path's thread id, in its canonical form; `InvalidInput` when it is none."""
-    return _uuid("thread ID", request.path_params["thread_id"])
+    return read_uuid("thread ID", request.path_params["thread_id"])
 
 
 def run_id(request: Request) -> str:
     """The path's run id; `InvalidInput` when it is none."""
-    return _uuid("run ID", request.path_params["run_id"])
+    return read_uuid("run ID", request.path_params["run_id"])
 
 
 def body(model: type[Model]) -> Callable[[Request], Awaitable[Model]]:

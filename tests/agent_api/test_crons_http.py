@@ -159,7 +159,9 @@ async def test_crons_are_their_owners(served: tuple[AgentRuntime, Clients]) -> N
 
 async def test_through_the_sdk(server: httpx.AsyncClient, thread_id: str) -> None:
     sdk = LangGraphClient(server).crons
-    one: Any = await sdk.create("agent", schedule="0 0 1 1 *", input={"value": "x"}, metadata={"label": "a"})
+    one: Any = await sdk.create(
+        "agent", schedule="0 0 1 1 *", input={"value": "x\x00"}, metadata={"label": "a", "\x00": 1}
+    )
     two: Any = await sdk.create_for_thread(
         thread_id, "agent", schedule="0 9 * * *", timezone="Europe/Berlin", end_time=datetime(2100, 1, 1, tzinfo=UTC)
     )
@@ -168,6 +170,8 @@ async def test_through_the_sdk(server: httpx.AsyncClient, thread_id: str) -> Non
     assert [c["cron_id"] for c in await sdk.search(metadata={"label": "a"})] == [one["cron_id"]]
     assert [c["cron_id"] for c in await sdk.search(thread_id=thread_id, select=["cron_id"])] == [two["cron_id"]]
     assert await sdk.count(assistant_id=AGENT) == 2
+    assert await sdk.count(thread_id=thread_id.upper(), metadata={"nul\x00": "x"}) == 0
+    assert await sdk.count(thread_id=thread_id.upper()) == 1
     changed = await sdk.update(two["cron_id"], schedule="0 10 * * *", enabled=False, end_time=None)
     assert (changed["schedule"], changed["enabled"], changed["end_time"]) == ("0 10 * * *", False, None)
     await sdk.delete(one["cron_id"])
