@@ -23,6 +23,7 @@ from codelab.store.eventlog import EventLog
 from codelab.store.live import open_live
 from codelab.store.models import ThreadRow
 from codelab.store.records import LoggedEvent, NewEvent
+from codelab.store.replay import PAGE
 from tests.store.conftest import make_thread
 from tests.support.redis_server import RedisServer
 
@@ -210,13 +211,12 @@ async def test_a_log_without_records_begins_where_it_ended(logs: Logs) -> None:
     assert await logs.here.read(thread_id, 3) == await logs.there.read(thread_id, None) != []
 
 
-async def test_a_replay_that_is_overtaken_by_the_trimming_says_so(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("codelab.store.replay.PAGE", 500)
+async def test_a_replay_that_is_overtaken_by_the_trimming_says_so(logs: Logs) -> None:
     thread_id = await make_thread(logs.database)
     for _ in range(3):
         await logs.here.append(thread_id, [NewEvent("custom")] * 400)
     async with aclosing(logs.here.batches(thread_id)) as reading:
-        assert (await anext(reading))[-1].seq == 500
+        assert (await anext(reading))[-1].seq == PAGE < 800
         assert await logs.there.trim(thread_id, 801) == 800
         with pytest.raises(Trimmed):
             await anext(reading)
