@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from sqlalchemy.exc import IntegrityError
+
 from ...core.errors import Conflict, NotFound
 from ...core.types import Principal, RunStatus, ThreadStatus, utc_now
 from ...store.eventlog import LogTransaction
@@ -79,6 +81,15 @@ class RunMaker:
         assistant = await self._assistants.resolve(principal, request.assistant_id)
         if request.webhook is not None:
             await self._webhooks.check(request.webhook)
+        try:
+            return await self._make(principal, thread_id, assistant, request)
+        except IntegrityError:  # somebody made a thread of this id: just now, or it is not this principal's to see
+            found = request.model_copy(update={"if_not_exists": "reject"})
+            return await self._make(principal, thread_id, assistant, found)
+
+    async def _make(
+        self, principal: Principal, thread_id: str | None, assistant: Configured, request: RunRequest
+    ) -> Made:
         stopped: list[str] = []
         async with self._queue.entry() as (writing, entry):
             thread, fresh = await self._thread(writing, principal, thread_id, request)

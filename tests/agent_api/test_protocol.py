@@ -231,6 +231,14 @@ async def test_the_strategy_for_a_busy_thread(thread):
     assert phases(events) == ["running", "interrupted", "running", "completed"]
 
 
+async def test_two_starts_of_one_new_thread_are_two_runs(thread):
+    async with thread.listening("lifecycle") as events:
+        runs = await asyncio.gather(*(thread.start("x") for _ in range(4)))
+        await eventually(lambda: rested(4)(events), "the ends")
+    assert len(set(runs)) == 4
+    assert phases(events) == ["running", "completed"] * 4
+
+
 @pytest.mark.parametrize(
     ("method", "params", "code"),
     [
