@@ -176,8 +176,7 @@ class Credential:
             state["subprotocol"] = SUBPROTOCOL
         else:
             principal, by_cookie = self._principal(headers)
-            browsing = by_cookie and ("cookie" in headers or "origin" in headers)
-            principal = None if browsing and not _same_origin(headers) else principal
+            principal = None if by_cookie and not self._is_own_page(headers) else principal
         if principal is None:
             await send({"type": "websocket.close", "code": 1008})
             return
