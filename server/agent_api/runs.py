@@ -116,6 +116,7 @@ async def rejoin_run(  # noqa: PLR0917 - a route
     resumable = bool((run.kwargs or {}).get("stream_resumable"))
     _, head = await agent.log.head(thread_id)
     after = position(request, head=head) if resumable or run.status not in _FINISHED else head
+    await agent.log.check(thread_id, after, run_id)
     wanted = frozenset(mode for given in stream_mode or () for mode in given.split(",") if mode)
 
     async def leave() -> None:
