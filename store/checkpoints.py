@@ -45,7 +45,7 @@ class Checkpoints:
         """A saver without a fence."""
         return self._saver
 
-    def saver(self, fence: Fence = no_fence, lease: Lease | None = None) -> BaseCheckpointSaver[Any]:
+    def saver(self, fence: Fence = no_fence, lease: Lease | None = None) -> Fenced:
         """Make a saver for one run, guarded by its fence and, where there is a database, by its lease."""
         return self._saver.guarded(fence, lease)
 

@@ -96,6 +96,7 @@ class MemorySaver(Fenced, InMemorySaver):
 
     async def adelete_thread(self, thread_id: str) -> None:
         """Drop everything of a thread."""
+        self.fence()
         await super().adelete_thread(thread_id)
         self._forget_writers()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Self, cast
 
@@ -132,19 +132,33 @@ class PostgresSaver(Fenced, AsyncPostgresSaver):
 
     async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
         """Keep the newest checkpoint of each namespace, or nothing; what is kept as differences stays whole."""
-        self.fence()
         for thread_id in checked(thread_ids, strategy):
             with suppress(NotImplementedError):
-                await super().aprune([thread_id], strategy=strategy)
+                async with self._proved():  # LangGraph's transactions are its own: the proof lasts longer than they do
+                    await super().aprune([thread_id], strategy=strategy)
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """Drop everything of a thread."""
+        await self.aprune([thread_id], strategy="delete")
 
     async def drop_namespaces(self, thread_id: str) -> None:
         """Drop the checkpoints of all sub-graphs."""
         await self._do(sql.DELETE_NAMESPACES, thread=thread_id)
 
     async def _do(self, statement: str, **params: Any) -> None:
-        self.fence()
-        async with self.conn.connection() as connection:
+        async with self._proved() as connection:
             await connection.execute(statement.encode(), params)
+
+    @asynccontextmanager
+    async def _proved(self) -> AsyncIterator[AsyncConnection[DictRow]]:
+        """Open a transaction in which the lease cannot be lost."""
+        self.fence()
+        async with self.conn.connection() as connection, connection.transaction():
+            if self.lease is not None:
+                cursor = await connection.execute(sql.PROVE.encode(), _leases([(1, self.lease)]))
+                if await cursor.fetchone() is None:
+                    raise lost()
+            yield connection
 
     async def _write(self, write: _Write) -> None:
         self.fence()
@@ -234,13 +248,19 @@ def _turns(batch: Sequence[_Write]) -> list[list[_Write]]:
 
 def _params(batch: Sequence[_Write], numbers: Sequence[int], leases: Mapping[Lease | None, int]) -> dict[str, Any]:
     """Turn rows into columns."""
-    params: dict[str, Any] = {}
+    params = _leases([(number, lease) for lease, number in leases.items() if lease is not None])
     for name, kinds, rows in (
-        ("l", _LEASES, [(n, held.run_id, held.attempt, held.owner) for held, n in leases.items() if held is not None]),
         ("b", _BLOBS, [(n, *row) for n, write in zip(numbers, batch, strict=True) for row in write.blobs]),
         ("c", _CHECKPOINTS, [(n, *row) for n, write in zip(numbers, batch, strict=True) for row in write.checkpoints]),
         ("w", _WRITES, [(n, *row) for n, write in zip(numbers, batch, strict=True) for row in write.writes]),
     ):
-        for index, kind in enumerate(kinds):
-            params[f"{name}{index}"] = kind(row[index] for row in rows)
+        params |= _columns(name, kinds, rows)
     return params
+
+
+def _leases(leases: Sequence[tuple[int, Lease]]) -> dict[str, Any]:
+    return _columns("l", _LEASES, [(number, held.run_id, held.attempt, held.owner) for number, held in leases])
+
+
+def _columns(name: str, kinds: Sequence[type], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    return {f"{name}{index}": kind(row[index] for row in rows) for index, kind in enumerate(kinds)}

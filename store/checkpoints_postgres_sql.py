@@ -54,6 +54,9 @@ WRITE_ALONE: Final = _WRITE.format(held=_HELD.format(skip=""))
 WRITE_TOGETHER: Final = _WRITE.format(held=_HELD.format(skip=" SKIP LOCKED"))
 """Waits for nobody: what is not held now is tried alone."""
 
+PROVE: Final = _HELD.format(skip="")
+"""Gives a row if the lease is held, and keeps it until the transaction ends."""
+
 ADD_WRITER: Final = "ALTER TABLE checkpoint_writes ADD COLUMN IF NOT EXISTS run_id TEXT"
 """A column of ours, which tells which run wrote."""
 

@@ -173,7 +173,7 @@ class GraphWork:
         """Undo a rolled back run's checkpoints; tell a v2 client how the run ended."""
         self.desk.fence()
         if ending.reason == ROLLED_BACK:
-            await self._saver.adelete_for_runs([self.claimed.run.id])
+            await self._saver.drop_runs(self.claimed.run.thread_id, [self.claimed.run.id])
         if self.rest is None:
             self.rest = Rest(ending, values=self._feed.values if self._feed else None)
         if self._feed is not None:

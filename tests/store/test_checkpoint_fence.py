@@ -97,6 +97,35 @@ async def test_a_lease_lost_between_two_writes(
     assert await rows(database) == before > 0
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda saver: saver.adelete_for_runs(["r"]),
+        lambda saver: saver.drop_runs("t", ["r"]),
+        lambda saver: saver.acopy_thread("t", "copy"),
+        lambda saver: saver.aprune(["t"]),
+        lambda saver: saver.aprune(["t"], strategy="delete"),
+        lambda saver: saver.adelete_thread("t"),
+        lambda saver: saver.drop_namespaces("t"),
+    ],
+)
+async def test_nothing_else_is_changed_without_the_lease(
+    database: Database, checkpoints: Checkpoints, lease: Lease, change: Callable[[Any], Awaitable[None]]
+) -> None:
+    for namespace in ("", "", "agent"):
+        place = {"configurable": {"thread_id": "t", "checkpoint_ns": namespace}}
+        await checkpoints.saver().aput(place, empty_checkpoint(), {"run_id": "r"}, {})
+    saver = checkpoints.saver(lease=lease)
+    await take_over(database, lease.run_id)
+    with pytest.raises(LostLease):
+        await change(saver)
+    assert await rows(database) == 3
+    async with database.transaction() as session:
+        await session.execute(update(RunRow).where(RunRow.id == lease.run_id).values(attempt=1, owner="me"))
+    await change(saver)
+    assert await rows(database) != 3
+
+
 async def test_a_run_that_was_never_there_writes_nothing(database: Database, checkpoints: Checkpoints) -> None:
     with pytest.raises(LostLease):
         await put(checkpoints.saver(lease=Lease("nobody", 1, "me")), "t")
