@@ -23,6 +23,8 @@ from .agent_runs.values import Values
 from .crons.service import CronService
 from .graphs.registry import GraphRegistry
 from .items.service import ItemService
+from .mcp.catalog import GraphCatalog
+from .mcp.tools import AssistantTools
 from .protocol.service import ThreadProtocol
 from .runs.engine import Driver, Engine
 from .runs.executor import Executor
@@ -65,6 +67,7 @@ class AgentRuntime:
     crons: CronService
     webhooks: WebhookService
     protocol: ThreadProtocol
+    tools: AssistantTools
 
     @property
     def chores(self) -> Sequence[Chore]:
@@ -169,6 +172,7 @@ def wire_agent(base: Base, graphs: GraphRegistry, webhooks: WebhookService) -> A
         crons=CronService(base.database, runs, assistants, webhooks),
         webhooks=webhooks,
         protocol=ThreadProtocol(runs=runs, log=base.log),
+        tools=AssistantTools(assistants=GraphCatalog(graphs), graphs=graphs, runs=runs),
     )
 
 

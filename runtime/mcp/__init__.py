@@ -1,0 +1,1 @@
+"""Assistants as tools of the Model Context Protocol."""
