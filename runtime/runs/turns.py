@@ -100,7 +100,7 @@ class TurnWork:
         self._desk = desk
         self._driver = driver
         self._translator = Translator()
-        saver = driver.checkpoints.saver(desk.fence)
+        saver = driver.checkpoints.saver(desk.fence, claimed.lease)
         self._graph = driver.graph.copy({"checkpointer": saver})
         self._config: RunnableConfig = {
             "configurable": {"thread_id": claimed.run.thread_id},
