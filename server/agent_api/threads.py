@@ -74,7 +74,7 @@ async def change_thread(
     """Merge metadata, or set a time to live; `Prefer: return=minimal` spares the answer."""
     await agent.threads.change(principal, thread_id, sent)
     if prefer is not None and "return=minimal" in prefer:
-        return Response(status_code=204, response_class=Response)
+        return Response(status_code=204)
     return json_answer(await agent.threads.get(principal, thread_id))
 
 
