@@ -10,7 +10,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import StateSnapshot
 from sqlalchemy import delete, select, update
 
-from ...core.errors import InvalidInput
+from ...core.errors import Conflict, InvalidInput
 from ...core.types import Principal, RunStatus, ThreadStatus, utc_now
 from ...store.checkpoints import Checkpoints
 from ...store.engine import Database
@@ -98,8 +98,13 @@ class ThreadService:
         await self._checkpoints.delete(thread_id)
 
     async def messages(self, principal: Principal, thread_id: str) -> Sequence[Message]:
-        """Read the conversation, the unfinished turn's messages included."""
-        await self.get(principal, thread_id)
+        """Read the conversation, the unfinished turn's messages included.
+
+        Raises:
+            Conflict: The thread has no workspace: its state may be that of any graph.
+        """
+        if (await self.get(principal, thread_id)).workspace_id is None:
+            raise Conflict(f"This thread has no workspace; its state is at /threads/{thread_id}/state")
         state = await self._graph.aget_state({"configurable": {"thread_id": thread_id}}, subgraphs=True)
         return [Message.of(message) for message in state_messages(state)]
 
