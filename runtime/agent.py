@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from ..core.events import EventBus
 from ..core.settings import Settings
@@ -20,10 +19,11 @@ from .agent_runs.driver import GraphDriver
 from .agent_runs.making import RunMaker
 from .agent_runs.service import AgentRuns
 from .agent_runs.values import Values
+from .assistants.service import AssistantService
 from .crons.service import CronService
 from .graphs.registry import GraphRegistry
+from .graphs.views import GraphViews
 from .items.service import ItemService
-from .mcp.catalog import GraphCatalog
 from .mcp.tools import AssistantTools
 from .protocol.service import ThreadProtocol
 from .runs.engine import Driver, Engine
@@ -61,6 +61,8 @@ class AgentRuntime:
     checkpoints: Checkpoints
     log: EventLog
     graphs: GraphRegistry
+    views: GraphViews
+    assistants: AssistantService
     threads: AgentThreads
     runs: AgentRuns
     items: ItemService
@@ -152,7 +154,8 @@ def graph_driver(storage: Storage, graphs: GraphRegistry, webhooks: WebhookServi
 
 def wire_agent(base: Base, graphs: GraphRegistry, webhooks: WebhookService) -> AgentRuntime:
     """Put the services together, on what the process has already."""
-    assistants = SystemAssistants(graphs)
+    threads = AgentThreads(database=base.database, checkpoints=base.checkpoints, graphs=graphs, wakeups=base.wakeups)
+    assistants = AssistantService(database=base.database, graphs=graphs, threads=threads)
     runs = AgentRuns(
         log=base.log,
         maker=RunMaker(queue=base.queue, wakeups=base.wakeups, assistants=assistants, webhooks=webhooks),
@@ -166,13 +169,15 @@ def wire_agent(base: Base, graphs: GraphRegistry, webhooks: WebhookService) -> A
         checkpoints=base.checkpoints,
         log=base.log,
         graphs=graphs,
-        threads=AgentThreads(database=base.database, checkpoints=base.checkpoints, graphs=graphs, wakeups=base.wakeups),
+        views=GraphViews(graphs),
+        assistants=assistants,
+        threads=threads,
         runs=runs,
         items=ItemService(base.checkpoints.store),
         crons=CronService(base.database, runs, assistants, webhooks),
         webhooks=webhooks,
         protocol=ThreadProtocol(runs=runs, log=base.log),
-        tools=AssistantTools(assistants=GraphCatalog(graphs), graphs=graphs, runs=runs),
+        tools=AssistantTools(assistants=assistants, graphs=graphs, runs=runs),
     )
 
 
@@ -207,18 +212,3 @@ async def build_agent_runtime(
         agent = wire_agent(base, graphs, webhooks)
         async with at_work(base, agent.chores, webhooks):
             yield agent
-
-
-class SystemAssistants:
-    def __init__(self, graphs: GraphRegistry) -> None:
-        self._graphs = graphs
-
-    async def resolve(self, principal: Any, assistant_id: str) -> Any:
-        from types import SimpleNamespace
-
-        from .graphs.registry import system_assistant_id
-
-        for g in self._graphs.ids:
-            if assistant_id in (g, system_assistant_id(g)):
-                return SimpleNamespace(assistant_id=system_assistant_id(g), graph_id=g, config={}, context={})
-        raise KeyError(assistant_id)

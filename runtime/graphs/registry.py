@@ -22,6 +22,7 @@ from .user import user_of
 
 Graph = Pregel[Any, Any, Any, Any]
 
+_UNNAMED: Final = "LangGraph"
 _NAMESPACE: Final = UUID("6ba7b821-9dad-11d1-80b4-00c04fd430c8")
 
 
@@ -136,5 +137,5 @@ def _compiled(graph_id: str, made: Any) -> Graph:
     if isinstance(made, StateGraph):
         made = made.compile(name=graph_id)
     if isinstance(made, Pregel):
-        return made
+        return made.copy({"name": graph_id}) if made.name == _UNNAMED else made
     raise ConfigError(f"The factory of the graph {graph_id!r} made a {type(made).__name__}: return a graph.")

@@ -15,7 +15,7 @@ from ...runtime.agent import AgentRuntime, build_agent_runtime
 from ...runtime.graphs.registry import GraphRegistry
 from ..middleware import LOOPBACK, Correlate, Credential, Guard
 from ..version import version
-from . import crons, errors, mcp, meta, protocol, protocol_socket, runs, state, stateless, store, threads
+from . import assistants, crons, errors, mcp, meta, protocol, protocol_socket, runs, state, stateless, store, threads
 
 
 def agent_app(agent: AgentRuntime | None = None, *, lifespan: Any = None) -> FastAPI:
@@ -23,7 +23,7 @@ def agent_app(agent: AgentRuntime | None = None, *, lifespan: Any = None) -> Fas
     app = FastAPI(title="CodeLab Agent Server", version=version(), docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.agent = agent
     errors.install(app)
-    for part in (meta, crons, stateless, runs, threads, state, protocol, protocol_socket, store, mcp):
+    for part in (meta, assistants, crons, stateless, runs, threads, state, protocol, protocol_socket, store, mcp):
         app.include_router(part.router)
     return app
 

@@ -23,6 +23,7 @@ from tests.support.tree import (
 MAY_CATCH_EVERYTHING = {
     "agents/at_tool.py ToolErrorMiddleware.awrap_tool_call",  # the model is told, the run goes on
     "core/events.py EventBus.publish",
+    "runtime/graphs/views.py GraphViews._opened",  # a factory is somebody's own code; the client is told
     "runtime/runs/executor.py Executor._beat",  # a beat that fails is tried again at the next
     "runtime/runs/executor.py Executor._dispatch",  # a database that blinks must not end the claiming
     "runtime/runs/executor.py Executor._drive",  # one run's fault is not the others'
