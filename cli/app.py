@@ -16,6 +16,7 @@ class Commands(LazyGroup):
 
     sources = {  # noqa: RUF012 - a constant table, typed by the base
         "serve": Source(".serve", "help_serve"),
+        "worker": Source(".worker", "help_worker"),
         "run": Source(".run", "help_run"),
         "chat": Source(".chat", "help_chat"),
         "threads": Source(".threads", "help_threads", group=True),

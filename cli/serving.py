@@ -6,11 +6,11 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import typer
 import uvicorn
@@ -19,6 +19,8 @@ from ..auth.local import LOCAL
 from ..core.errors import CodeLabError
 from ..core.settings import Settings
 from ..core.telemetry import configure_logs
+from ..runtime.graphs.loading import load_config
+from ..server.agent_api.configured import create_configured_server
 from ..server.app import create_app
 from ..tools.processes import keep_private
 from .ending import DONE, FAILED, USAGE, complain
@@ -71,11 +73,45 @@ async def run_server(*, folders: Sequence[Path], host: str | None, port: int | N
     if settings.auth.mode == "local" and settings.server.host not in _LOOPBACK:
         complain(say("loopback_only", host=settings.server.host))
         return USAGE
+    _prepare(settings)
+    app = create_app(settings)
+
+    async def welcome(server: Server) -> bool:
+        return await _welcome(app, server, settings, folders)
+
+    return await _listen(app, settings, welcome)
+
+
+async def run_config(config: Path, *, host: str | None, port: int | None) -> int:
+    """Serve the graphs of a `langgraph.json` until a signal comes; the exit code.
+
+    Raises:
+        ConfigError: Something in it is wrong, or the settings do not allow a start.
+    """
+    configure_logs(Settings().log)  # what the file does without is said while it is read
+    served = load_config(config)  # before the settings: its `env` may hold some
+    settings = _settings(host, port)
+    _prepare(settings)
+
+    async def welcome(server: Server) -> bool:
+        typer.echo(say("serving", url=_base(server, settings)))
+        typer.echo(say("serving_graphs", names=", ".join(served.graphs.ids)))
+        if served.auth is None and settings.auth.mode == "local":
+            _tell_token(settings)
+        return True
+
+    return await _listen(create_configured_server(served, settings), settings, welcome)
+
+
+def _prepare(settings: Settings) -> None:
     configure_logs(settings.log)
     keep_private()
     for chatty in ("uvicorn", "alembic"):  # what they tell at INFO is said below, in the person's language
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    app = create_app(settings)
+
+
+async def _listen(app: Any, settings: Settings, welcome: Callable[[Server], Awaitable[bool]]) -> int:
+    """Serve an app; `welcome` speaks once it listens, and may end it."""
     config = uvicorn.Config(
         app,
         host=settings.server.host,
@@ -92,9 +128,9 @@ async def run_server(*, folders: Sequence[Path], host: str | None, port: int | N
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
-    welcome = not ready.is_set() or await _welcome(app, server, settings, folders)
+    welcomed = not ready.is_set() or await welcome(server)
     code = await serving
-    return code if welcome else USAGE
+    return code if welcomed else USAGE
 
 
 async def _served(server: Server) -> int:
@@ -122,9 +158,17 @@ async def _welcome(app: object, server: Server, settings: Settings, folders: Seq
             server.should_exit = True
             return False
         typer.echo(clean(say("serving_folder", path=known.path, id=known.id)))
-    name = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
-    base = f"http://{name}:{server.port}"
+    base = _base(server, settings)
     typer.echo(say("serving", url=base))
     typer.echo(say("sign_in", url=f"{base}/login?code={state.auth.make_link_code()}"))
-    typer.echo(say("token_set") if settings.server.token else say("token_file", path=settings.data_dir / "token"))
+    _tell_token(settings)
     return True
+
+
+def _base(server: Server, settings: Settings) -> str:
+    name = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
+    return f"http://{name}:{server.port}"
+
+
+def _tell_token(settings: Settings) -> None:
+    typer.echo(say("token_set") if settings.server.token else say("token_file", path=settings.data_dir / "token"))

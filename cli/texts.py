@@ -108,6 +108,16 @@ SPOKEN: Final[Mapping[str, tuple[str, str]]] = {
     "run_cancelled": ("Cancelled.", "Отменено."),
     "run_failed": ("The run failed: {message} [{code}]", "Запуск не удался: {message} [{code}]"),
     "serving": ("CodeLab listens on {url}", "CodeLab слушает {url}"),
+    "serving_graphs": ("Graphs: {names}", "Графы: {names}"),
+    "config_or_workspace": (
+        "--workspace belongs to CodeLab's own agents: leave it out with --config",
+        "--workspace относится к агентам CodeLab: с --config он не нужен",
+    ),
+    "working": (
+        "Executing up to {most} runs at once; Ctrl-C ends it",
+        "До {most} запусков одновременно; Ctrl-C — конец",
+    ),
+    "draining": ("Letting the runs end their steps", "Запуски завершают свои шаги"),
     "serving_folder": ("Workspace {path} ({id})", "Рабочая папка {path} ({id})"),
     "sign_in": ("Open this link once to sign in: {url}", "Откройте ссылку (один раз), чтобы войти: {url}"),
     "still_waiting": (

@@ -11,6 +11,18 @@ HELP: Final[Mapping[str, tuple[str, str]]] = {
         "A router and specialised coding agents that work on your repository, under your approval.",
         "Маршрутизатор и агенты, которые работают с вашим репозиторием под вашим контролем.",
     ),
+    "help_worker": ("Execute runs, beside servers on PostgreSQL", "Выполнять запуски рядом с серверами на PostgreSQL"),
+    "help_worker_long": (
+        (
+            "Execute runs from the database that the servers write them to. Start as many as you like; Redis wakes "
+            "them. On Ctrl-C or SIGTERM each run ends its step and goes back to the queue."
+        ),
+        (
+            "Выполнять запуски из базы, куда их записывают серверы. Запустите сколько угодно; Redis их будит. "
+            "По Ctrl-C или SIGTERM каждый запуск завершает шаг и возвращается в очередь."
+        ),
+    ),
+    "opt_config": ("A langgraph.json whose graphs are served", "Файл langgraph.json, чьи графы обслуживаются"),
     "help_serve": ("Start the service on this machine", "Запустить сервис на этом компьютере"),
     "help_serve_long": (
         "Start the service on this machine and print a one-time sign-in link.",
