@@ -21,6 +21,12 @@ Answer = dict[str, Any]
 READ: Final = "runs:read"
 WRITE: Final = "runs:write"
 _PASSED_ON: Final = ("config", "context", "metadata", "multitask_strategy", "langsmith_tracer")
+_TOLD: Final = {
+    "stream_mode": ["values", "updates", "messages", "tools", "lifecycle", "custom", "tasks", "checkpoints"],
+    "stream_subgraphs": True,
+    "stream_resumable": True,
+}
+"""What a run of the protocol looks like to the other API."""
 _AT_ONCE: Final = ("update", "goto")
 
 
@@ -98,7 +104,7 @@ class Commands:
         answers = _answers(params)
         thread = await self._following.thread(principal, thread_id)
         pending = _pending(thread)
-        if thread is None or not pending:
+        if thread is None:
             raise Refused("no_such_run", "No interrupted run is bound to this thread.")
         for interrupt_id in answers:
             if interrupt_id not in pending:
@@ -164,7 +170,7 @@ def error(number: Any, code: str, message: str) -> Answer:
 
 
 def _told_as_protocol(request: RunRequest) -> RunRequest:
-    return request.model_copy(update={"protocol": True})
+    return request.model_copy(update={**_TOLD, "protocol": True})
 
 
 def _forks(params: Mapping[str, Any]) -> bool:
