@@ -163,13 +163,14 @@ def wire_agent(base: Base, graphs: GraphRegistry, webhooks: WebhookService) -> A
         executor=base.executor,
         values=Values(base.database, graphs, base.checkpoints),
     )
+    views = GraphViews(graphs)
     return AgentRuntime(
         settings=base.settings,
         database=base.database,
         checkpoints=base.checkpoints,
         log=base.log,
         graphs=graphs,
-        views=GraphViews(graphs),
+        views=views,
         assistants=assistants,
         threads=threads,
         runs=runs,
@@ -177,7 +178,7 @@ def wire_agent(base: Base, graphs: GraphRegistry, webhooks: WebhookService) -> A
         crons=CronService(base.database, runs, assistants, webhooks),
         webhooks=webhooks,
         protocol=ThreadProtocol(runs=runs, log=base.log),
-        tools=AssistantTools(assistants=assistants, graphs=graphs, runs=runs),
+        tools=AssistantTools(assistants=assistants, views=views, runs=runs),
     )
 
 

@@ -2,63 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
-
-from ...core.errors import CodeLabError, InvalidInput
+from ...core.errors import BadRequest, CodeLabError
 from ...core.types import Principal
 from ...store.texts import dump_json
 from ..agent_runs.schemas import RunRequest
 from ..agent_runs.service import AgentRuns
-from ..graphs.registry import GraphRegistry
+from ..assistants.schemas import Assistant
+from ..assistants.service import AssistantService
+from ..graphs.views import GraphViews
 from .shapes import LONGEST_NAME, arguments_of, input_of, tool_name
 
 PAGE: Final = 100
 _HINTS: Final = {"readOnlyHint": False, "destructiveHint": False, "idempotentHint": False, "openWorldHint": True}
 _ANYTHING: Final = {"type": "object"}
-_ID_CHARACTERS: Final = 8
+_ID_CHARACTERS: Final = 12
 
 Tool = dict[str, Any]
-
-
-class Named(Protocol):
-    """An assistant, as far as tools need it."""
-
-    @property
-    def assistant_id(self) -> str:
-        """Its id."""
-        ...
-
-    @property
-    def graph_id(self) -> str:
-        """Its graph."""
-        ...
-
-    @property
-    def name(self) -> str:
-        """Its name, which need not be unique."""
-        ...
-
-    @property
-    def description(self) -> str | None:
-        """What it is good for."""
-        ...
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """How it is configured."""
-        ...
-
-
-class Catalog(Protocol):
-    """Lists assistants."""
-
-    async def listed(self, principal: Principal, *, limit: int, offset: int) -> Sequence[Named]:
-        """Those that the principal sees, in an order that does not change."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -75,26 +38,24 @@ class AssistantTools:
 
     Args:
         assistants: Lists them.
-        graphs: Says what they take.
+        views: Says what they take.
         runs: Makes the runs.
     """
 
-    def __init__(self, *, assistants: Catalog, graphs: GraphRegistry, runs: AgentRuns) -> None:
+    def __init__(self, *, assistants: AssistantService, views: GraphViews, runs: AgentRuns) -> None:
         self._assistants = assistants
-        self._graphs = graphs
+        self._views = views
         self._runs = runs
-        self._known: dict[str, dict[str, Any]] = {}
 
     async def page(self, principal: Principal, offset: int) -> tuple[list[Tool], int | None]:
         """List tools; the offset of the next page, if there is one."""
-        found = await self._assistants.listed(principal, limit=PAGE + 1, offset=offset)
-        names = await self._names(principal)
-        tools = [await self._tool(principal, each, names[each.assistant_id]) for each in found[:PAGE]]
-        return tools, offset + PAGE if len(found) > PAGE else None
+        named = list((await self._by_name(principal)).items())
+        tools = [await self._tool(principal, each, name) for name, each in named[offset : offset + PAGE]]
+        return tools, offset + PAGE if len(named) > offset + PAGE else None
 
     async def call(self, principal: Principal, name: str, arguments: Mapping[str, Any]) -> Called | None:
         """Run an assistant to its rest; None when there is no such tool."""
-        assistant = await self._named(principal, name)
+        assistant = (await self._by_name(principal)).get(name)
         if assistant is None:
             return None
         schema = await self._schema(principal, assistant)
@@ -108,7 +69,7 @@ class AssistantTools:
             return Called(f"{error['error']}: {error['message']}", failed=True)
         return Called(dump_json(values, escaped=False), values if isinstance(values, dict) else None)
 
-    async def _tool(self, principal: Principal, assistant: Named, name: str) -> Tool:
+    async def _tool(self, principal: Principal, assistant: Assistant, name: str) -> Tool:
         return {
             "name": name,
             "title": assistant.name,
@@ -117,48 +78,29 @@ class AssistantTools:
             "annotations": _HINTS,
         }
 
-    async def _named(self, principal: Principal, name: str) -> Named | None:
-        names = await self._names(principal)
-        wanted = next((assistant_id for assistant_id, each in names.items() if each == name), None)
-        return next((each for each in await self._all(principal) if each.assistant_id == wanted), None)
-
-    async def _names(self, principal: Principal) -> dict[str, str]:
-        """Each assistant's name as a tool: where two would have the same, the later one's id is part of it."""
-        names: dict[str, str] = {}
+    async def _by_name(self, principal: Principal) -> dict[str, Assistant]:
+        """Every assistant by its name as a tool: where two would have the same, the later one's id is part of it."""
+        named: dict[str, Assistant] = {}
         for each in await self._all(principal):
             name = tool_name(each.name)
-            if name in names.values():
-                short = each.assistant_id.replace("-", "")[:_ID_CHARACTERS]
+            if name in named:
+                short = each.assistant_id[-_ID_CHARACTERS:]  # the random end of it; it begins with the time
                 name = f"{name[: LONGEST_NAME - _ID_CHARACTERS - 1]}_{short}"
-            names[each.assistant_id] = name
-        return names
+            named[name] = each
+        return named
 
-    async def _all(self, principal: Principal) -> list[Named]:
-        found: list[Named] = []
+    async def _all(self, principal: Principal) -> list[Assistant]:
+        found: list[Assistant] = []
         while True:
             page = await self._assistants.listed(principal, limit=PAGE, offset=len(found))
             found += page
             if len(page) < PAGE:
                 return found
 
-    async def _schema(self, principal: Principal, assistant: Named) -> dict[str, Any]:
-        """The schema of the input; that of a graph that is always the same is made once."""
-        known = self._known.get(assistant.graph_id)
-        if known is not None:
-            return known
+    async def _schema(self, principal: Principal, assistant: Assistant) -> dict[str, Any]:
+        """The schema of the input; anything, where nobody can tell it."""
         try:
-            opened = self._graphs.open(
-                assistant.graph_id,
-                access="assistants.read",
-                config={"configurable": dict(assistant.config.get("configurable") or {})},
-                principal=principal,
-                checkpointer=None,
-                store=None,
-            )
-            async with opened as graph:
-                schema = graph.get_input_jsonschema()
-        except (PydanticInvalidForJsonSchema, PydanticUserError, InvalidInput):
-            schema = dict(_ANYTHING)
-        if self._graphs.static(assistant.graph_id) is not None:
-            self._known[assistant.graph_id] = schema
-        return schema
+            schemas = await self._views.schemas(principal, assistant)
+        except BadRequest:
+            return dict(_ANYTHING)
+        return schemas["input_schema"] or dict(_ANYTHING)

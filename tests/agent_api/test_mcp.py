@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 
 from codelab.core import permissions
 from codelab.core.types import Principal
+from codelab.runtime.mcp import tools as tools_module
 from codelab.runtime.mcp.shapes import tool_name
 from codelab.server.agent_api.app import create_agent_server
 from codelab.server.agent_api.mcp import VERSIONS
@@ -235,3 +236,24 @@ async def test_the_official_client(client):
         with pytest.raises(sdk.McpError, match="Unknown tool"):
             await session.call_tool("nonsense", {})
         await session.send_ping()
+
+
+async def test_assistants_of_one_name_are_told_apart(client):
+    for each in ("one", "other"):
+        await client.post("/assistants", json={"graph_id": "sum", "name": "sum", "description": each})
+    tools = {each["description"]: each["name"] for each in (await rpc(client, "tools/list"))["tools"]}
+    names = [tools[each] for each in ("one", "other")]
+    assert len({*names, "sum"}) == 3
+    for name in names:
+        assert (await called(client, name, a=1, b=1))["structuredContent"]["total"] == 2
+
+
+async def test_the_list_has_pages(client, monkeypatch):
+    monkeypatch.setattr(tools_module, "PAGE", 2)
+    seen, cursor = [], None
+    while True:
+        told = await rpc(client, "tools/list", **({"cursor": cursor} if cursor else {}))
+        seen += [each["name"] for each in told["tools"]]
+        if (cursor := told.get("nextCursor")) is None:
+            break
+    assert len(seen) == len(set(seen)) == len(GRAPHS)
