@@ -57,9 +57,6 @@ def row_of(
 
 def _kwargs(assistant: Configured, request: RunRequest, *, temporary: bool) -> dict[str, Any]:
     """The request as it will be executed: the assistant's configuration is merged in now, not when the run starts."""
-    asked, base = request.config, assistant.config
-    configurable = {**(base.get("configurable") or {}), **(asked.get("configurable") or {})}
-    merged = {**base, **asked, **({"configurable": configurable} if configurable else {})}
     kept = request.model_dump(
         mode="json",
         include={"stream_mode", "stream_subgraphs", "stream_resumable", "interrupt_before", "interrupt_after"}
@@ -69,10 +66,17 @@ def _kwargs(assistant: Configured, request: RunRequest, *, temporary: bool) -> d
     return {
         **kept,
         "command": command,
-        "config": merged,
-        "context": {**assistant.context, **request.context},
+        "config": _config(assistant, request),
+        "context": {**assistant.context, **request.settings},
         "durability": request.how_durable,
         "forks_from": request.forks_from,
         "protocol": request.protocol,
         "temporary": temporary,
     }
+
+
+def _config(assistant: Configured, request: RunRequest) -> dict[str, Any]:
+    """Graphs of old read from `configurable` what others read from the context: what is said either way is in both."""
+    asked, base = request.config, assistant.config
+    configurable = {**(base.get("configurable") or {}), **(asked.get("configurable") or {}), **request.settings}
+    return {**base, **asked, **({"configurable": configurable} if configurable else {})}

@@ -21,6 +21,7 @@ from ...store.eventlog import EventLog, LogTransaction
 from ...store.lease import Lease
 from ...store.models import RunRow
 from ...store.records import NewEvent
+from ..graphs.contexts import fitting
 from ..graphs.registry import GraphRegistry
 from ..protocol.feed import ProtocolFeed, closing_of, last_word
 from ..runs.claiming import started
@@ -205,6 +206,7 @@ def _last_words(run: RunRow, ending: Ending) -> list[NewEvent]:
 def _context(graph: Pregel[Any, Any, Any, Any], sent: dict[str, Any]) -> Any:
     """A graph without a context schema gets the plain dict; an empty context only where the schema takes it."""
     schema = graph.context_schema
+    sent = fitting(schema, sent)
     if sent or schema is None:
         return sent
     try:

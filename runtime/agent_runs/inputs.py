@@ -25,7 +25,7 @@ def config_of(run: RunRow, *, recursion_limit: int, progressed: bool) -> Runnabl
     """
     asked: Mapping[str, Any] = run.kwargs or {}
     config = dict(asked.get("config") or {})
-    sent = {k: v for k, v in (config.pop("configurable", None) or {}).items() if _is_theirs(k)}
+    sent = {k: v for k, v in (config.pop("configurable", None) or {}).items() if is_theirs(k)}
     named = {"graph_id": run.graph_id, "assistant_id": run.assistant_id, "user_id": run.owner_id}
     configurable = {**sent, **named, "thread_id": run.thread_id, "run_id": run.id, "checkpoint_ns": ""}
     configurable["langgraph_auth_user_id"] = run.owner_id
@@ -42,7 +42,7 @@ def config_of(run: RunRow, *, recursion_limit: int, progressed: bool) -> Runnabl
     }
 
 
-def _is_theirs(name: str) -> bool:
+def is_theirs(name: str) -> bool:
     """Whether a client may set it: identity and the graph's own machinery are the server's."""
     return name not in _OURS and not name.startswith(_RESERVED)
 

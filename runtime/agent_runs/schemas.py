@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ...core.types import RunStatus
+from .configuring import Config, settings_of
 
 StreamMode = Literal[
     "values",
@@ -56,7 +57,7 @@ class RunRequest(BaseModel):
     assistant_id: str = Field(max_length=256)
     input: Any = None
     command: SentCommand | None = None
-    config: dict[str, Any] = {}
+    config: Config = {}
     context: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
     checkpoint: dict[str, Any] | None = None
@@ -90,7 +91,13 @@ class RunRequest(BaseModel):
     def _agree(self) -> Self:
         if self.command is not None and self.input is not None:
             raise ValueError("send `input` or `command`, not both")
+        settings_of(self.config, self.context)
         return self
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What it says of the graph's configuration, by `config.configurable` or by `context`."""
+        return settings_of(self.config, self.context)
 
     @property
     def how_durable(self) -> str:

@@ -11,9 +11,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from ...core.errors import BadRequest, InvalidInput
 from ...store.models import AssistantRow, AssistantVersionRow
 from ...store.texts import clean_text
+from ..agent_runs.configuring import BOTH, Config
 
 MAX_PAGE: Final = 1000
-BOTH: Final = "Cannot specify both configurable and context; prefer context alone, which takes configurable's place."
 
 Json = dict[str, Any]
 SortBy = Literal["assistant_id", "graph_id", "name", "created_at", "updated_at"]
@@ -54,7 +54,7 @@ class NewAssistant(Sent):
 
     graph_id: Text
     assistant_id: Annotated[str, BeforeValidator(assistant_uuid)] | None = None
-    config: Json | None = None
+    config: Config | None = None
     context: Json | None = None
     metadata: Json | None = None
     if_exists: Literal["raise", "do_nothing"] | None = None
@@ -66,7 +66,7 @@ class AssistantPatch(Sent):
     """What is to be different; what is left out or null stays."""
 
     graph_id: Text | None = None
-    config: Json | None = None
+    config: Config | None = None
     context: Json | None = None
     metadata: Json | None = None
     name: Text | None = None
@@ -177,8 +177,6 @@ def configured(config: Json | None, context: Json | None) -> tuple[Json | None, 
     configurable = (config or {}).get("configurable")
     if configurable and context:
         raise BadRequest(BOTH)
-    if configurable is not None and not isinstance(configurable, dict):
-        raise InvalidInput("config.configurable must be an object")
     if context:
         return {**(config or {}), "configurable": context}, context
     if configurable:

@@ -21,6 +21,7 @@ from langgraph_sdk.runtime import AccessContext, ServerRuntime, _ExecutionRuntim
 from pydantic import BaseModel
 
 from ...core.errors import ConfigError
+from .contexts import fitting
 
 Wanted = Literal["config", "runtime"]
 
@@ -139,7 +140,7 @@ def _typed(kind: Any, context: Any) -> Any:
     if not isinstance(context, Mapping):
         return context
     if isinstance(kind, type) and (is_dataclass(kind) or issubclass(kind, BaseModel)):
-        return kind(**context)
+        return kind(**fitting(kind, context))
     return context
 
 
