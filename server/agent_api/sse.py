@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -61,12 +62,22 @@ def position(request: Request, *, head: int) -> int:
     return int(number)
 
 
+_LEAVING: set[asyncio.Task[None]] = set()
+
+
+def _see_to(left: Coroutine[Any, Any, None]) -> None:
+    """Do it in a task of its own: the response's has been cancelled, and every await in it would be too."""
+    task = asyncio.get_running_loop().create_task(left)
+    _LEAVING.add(task)
+    task.add_done_callback(_LEAVING.discard)
+
+
 def event_stream(
     batches: AsyncGenerator[Sequence[LoggedEvent], None],
     *,
     resumable: bool,
     wants: Callable[[LoggedEvent], bool] | None = None,
-    on_leave: Callable[[], Awaitable[None]] | None = None,
+    on_leave: Callable[[], Coroutine[Any, Any, None]] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> EventSourceResponse:
     """Answer with a run's records as they come. The connection closes when they end; there is no last event.
@@ -90,7 +101,7 @@ def event_stream(
             ended = True
         finally:
             if not ended and on_leave is not None:
-                await on_leave()
+                await asyncio.shield(on_leave())  # this task is cancelled already
 
     return EventSourceResponse(
         chunks(),

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from inspect import isawaitable
 from typing import Any
 
 import httpx
 import uvicorn
 
+from codelab.auth.local import LOCAL
 from codelab.core.settings import AuthSettings, DatabaseSettings, RunSettingsGroup, Settings
-from codelab.server.agent_api import create_agent_server
+from codelab.runtime.agent import build_agent_runtime
+from codelab.runtime.graphs.registry import GraphRegistry
+from codelab.server.agent_api.app import agent_app
+
+
+class Quiet(uvicorn.Server):
+    """uvicorn that leaves the signals of the tests' process alone."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
 
 
 @asynccontextmanager
@@ -31,10 +43,23 @@ async def serving(graphs: Mapping[str, Any], database_url: str, **runs: Any) -> 
         runs=RunSettingsGroup(**runs),
         _env_file=None,
     )
-    app = create_agent_server(graphs, settings)
+    async with build_agent_runtime(settings, GraphRegistry(graphs)) as agent:
+        app = agent_app(agent)
+
+        async def let_in(scope: Any, receive: Any, send: Any) -> None:
+            scope.setdefault("state", {})["principal"] = LOCAL
+            await app(scope, receive, send)
+
+        async with listening(let_in) as client:
+            yield client
+
+
+@asynccontextmanager
+async def listening(app: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """Serve an app on a port; a client of it."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+        server = Quiet(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
         served = asyncio.create_task(server.serve([listener]))
         await eventually(lambda: server.started or served.done(), "the server")
         assert not served.done(), served.result()
