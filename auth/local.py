@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from starlette.requests import HTTPConnection
+
 from ..core import permissions
 from ..core.types import Principal
 
@@ -33,6 +35,14 @@ class Authenticator(Protocol):
 
     def nobody(self) -> Principal | None:
         """Who somebody without a credential is; None if they may not come in."""
+        ...
+
+
+class Admission(Protocol):
+    """Turns a whole request into a principal: what an application's own authentication is adapted to."""
+
+    async def admit(self, connection: HTTPConnection) -> Principal:
+        """Who asks; raises an error of the tree if they may not come in."""
         ...
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 from uuid_utils.compat import uuid7
 
@@ -21,12 +23,19 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who acts. Every stored object belongs to one, every query is bound to one."""
+    """Who acts. Every stored object belongs to one, every query is bound to one.
+
+    Attributes:
+        facts: What an application's own authentication says of the person; its graphs are told.
+        marks: Metadata that every thread gets which this principal makes.
+    """
 
     user_id: str
     tenant_id: str = "default"
     client_id: str | None = None
     scopes: frozenset[str] = field(default_factory=frozenset)
+    facts: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    marks: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 class ThreadStatus(StrEnum):

@@ -54,16 +54,18 @@ class Guard:
     Args:
         app: The next layer.
         hosts: Host names that are ours; `*` allows any (when bound to a public address behind a proxy).
+        sockets: Where a WebSocket is let in.
     """
 
-    def __init__(self, app: ASGIApp, *, hosts: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, *, hosts: Collection[str], sockets: re.Pattern[str] = SOCKETS) -> None:
         self._app = app
         self._hosts = frozenset(hosts)
+        self._sockets = sockets
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it."""
         headers = Headers(scope=scope) if scope["type"] in {"http", "websocket"} else Headers()
-        if scope["type"] == "websocket" and not (self._is_ours(headers) and SOCKETS.fullmatch(scope["path"])):
+        if scope["type"] == "websocket" and not (self._is_ours(headers) and self._sockets.fullmatch(scope["path"])):
             await send({"type": "websocket.close", "code": 1008})
             return
         if scope["type"] != "http":
@@ -135,18 +137,33 @@ class Credential:
     """Nothing but the public paths answers without a credential; the principal is left in `scope["state"]`.
 
     A cookie authorises a change only for a request from our own pages (Origin or Sec-Fetch-Site).
+
+    Args:
+        app: The next layer.
+        auth: Who may come in.
+        origins: Pages of others that may use what needs no credential, as cross-origin rules let them.
+        public: What answers without a credential.
     """
 
-    def __init__(self, app: ASGIApp, *, auth: Authenticator) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        auth: Authenticator,
+        origins: Collection[str] = (),
+        public: Collection[str] = PUBLIC,
+    ) -> None:
         self._app = app
         self._auth = auth
+        self._origins = frozenset(origins)
+        self._public = frozenset(public)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Find out who asks."""
         if scope["type"] == "websocket":
             await self._socket(scope, receive, send)
             return
-        if scope["type"] != "http" or _is_public(scope["path"]):
+        if scope["type"] != "http" or self._is_public(scope["path"]):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
@@ -183,10 +200,15 @@ class Credential:
         state["principal"] = principal
         await self._app(scope, receive, send)
 
+    def _is_public(self, path: str) -> bool:
+        return path in self._public or (path.startswith(PUBLIC_PREFIXES) and ".." not in path)
+
     def _is_own_page(self, headers: Headers) -> bool:
         """Whether a request that shows no bearer token may change something: no foreign page made a browser send it."""
         browser = "cookie" in headers or "origin" in headers or "sec-fetch-site" in headers
-        return _same_origin(headers) if browser else self._auth.nobody() is not None
+        if not browser or ("cookie" not in headers and headers.get("origin") in self._origins):
+            return self._auth.nobody() is not None
+        return _same_origin(headers)
 
     def _principal(self, headers: Headers) -> tuple[Principal | None, bool]:
         scheme, _, token = headers.get("authorization", "").partition(" ")
@@ -194,10 +216,6 @@ class Credential:
             return (self._auth.bearer(token.strip()) if scheme.lower() == "bearer" else None), False
         value = _cookie(headers.get("cookie", ""))
         return (self._auth.cookie(value) if value else self._auth.nobody()), True
-
-
-def _is_public(path: str) -> bool:
-    return path in PUBLIC or (path.startswith(PUBLIC_PREFIXES) and ".." not in path)
 
 
 def _cookie(header: str) -> str | None:

@@ -21,7 +21,7 @@ _MINE_LOCKED = _MINE.with_for_update(key_share=True)
 def new_thread(principal: Principal, *, thread_id: str | None = None, **more: Any) -> ThreadRow:
     """Make the row of an idle thread with an empty log; `more` fills other columns."""
     now = utc_now()
-    row = {
+    row: dict[str, Any] = {
         "id": thread_id or new_id(),
         "status": ThreadStatus.IDLE,
         "epoch": new_id(),
@@ -34,7 +34,8 @@ def new_thread(principal: Principal, *, thread_id: str | None = None, **more: An
         "updated_at": now,
         "state_updated_at": now,
     }
-    return ThreadRow(**row | owned_by(principal) | more)
+    row |= owned_by(principal) | more
+    return ThreadRow(**row | {"meta": {**row["meta"], **principal.marks}})
 
 
 async def get_thread(session: AsyncSession, principal: Principal, thread_id: str, *, lock: bool = False) -> ThreadRow:
