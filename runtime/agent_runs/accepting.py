@@ -48,7 +48,8 @@ def row_of(
         assistant_id=str(assistant.assistant_id),
         graph_id=assistant.graph_id,
         meta=request.metadata,
-        kwargs=_kwargs(assistant, request, temporary=temporary and request.on_completion == "delete"),
+        kwargs=_kwargs(assistant, request, temporary=temporary and request.on_completion == "delete")
+        | ({"user": dict(principal.facts)} if principal.facts else {}),
         multitask_strategy=request.multitask_strategy,
         priority=request.priority,
         not_before=utc_now() + timedelta(seconds=later) if later else None,

@@ -29,6 +29,8 @@ def config_of(run: RunRow, *, recursion_limit: int, progressed: bool) -> Runnabl
     named = {"graph_id": run.graph_id, "assistant_id": run.assistant_id, "user_id": run.owner_id}
     configurable = {**sent, **named, "thread_id": run.thread_id, "run_id": run.id, "checkpoint_ns": ""}
     configurable["langgraph_auth_user_id"] = run.owner_id
+    if user := asked.get("user"):
+        configurable |= {"langgraph_auth_user": user, "langgraph_auth_permissions": user.get("permissions", [])}
     if asked.get("strict_resume"):
         configurable["__pregel_strict_resume"] = True
     if not progressed and (fork := asked.get("forks_from")):
