@@ -26,7 +26,7 @@ from ..graphs.registry import GraphRegistry
 from ..protocol.feed import ProtocolFeed, closing_of, last_word
 from ..runs.claiming import started
 from ..runs.engine import Claimed, Desk, Ending
-from ..runs.execution import ROLLED_BACK
+from ..runs.execution import CANCELLED, ROLLED_BACK
 from ..runs.plain import plain
 from ..webhooks.service import WebhookService
 from .ending import Rest, settle
@@ -83,7 +83,7 @@ class GraphDriver:
     async def give_up(self, writing: LogTransaction, run: RunRow, ending: Ending) -> None:
         """End a run that was delivered too often."""
         told = (
-            [last_word(run.graph_id or "", ending.status, ending.error)] if (run.kwargs or {}).get("protocol") else []
+            [last_word(run.graph_id or "", ending.status, _told(ending))] if (run.kwargs or {}).get("protocol") else []
         )
         await settle(writing, run, Rest(ending), said=told, webhooks=self.webhooks)
 
@@ -178,7 +178,7 @@ class GraphWork:
         if self.rest is None:
             self.rest = Rest(ending, values=self._feed.values if self._feed else None)
         if self._feed is not None:
-            return self._feed.closing(ending.status, ending.error)
+            return self._feed.closing(ending.status, _told(ending))
         return (
             [last_word(self.claimed.run.graph_id or "", ending.status, ending.error)] if self._asked["protocol"] else []
         )
@@ -197,10 +197,15 @@ class GraphWork:
         return newest is not None and newest.metadata.get("run_id") == self.claimed.run.id
 
 
+def _told(ending: Ending) -> dict[str, str] | None:
+    """What went wrong, for a client that waits for the end. To be stopped counts; to make room for the next run not."""
+    return {"error": "Cancelled", "message": "The run was cancelled"} if ending.reason == CANCELLED else ending.error
+
+
 def _last_words(run: RunRow, ending: Ending) -> list[NewEvent]:
     """What a run that never streamed says at its end."""
     speaks = bool((run.kwargs or {}).get("protocol"))
-    return [last_word(run.graph_id or "", ending.status, ending.error)] if speaks else []
+    return [last_word(run.graph_id or "", ending.status, _told(ending))] if speaks else []
 
 
 def _context(graph: Pregel[Any, Any, Any, Any], sent: dict[str, Any]) -> Any:

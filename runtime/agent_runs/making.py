@@ -15,6 +15,7 @@ from ...store.models import RunRow, ThreadRow
 from ...store.records import NewEvent
 from ...store.rows import insert_rows
 from ...store.wakeups import Wakeups
+from ..runs.execution import DISPLACED, ROLLED_BACK
 from ..runs.queue import Queue
 from ..threads.repository import get_thread, new_thread
 from ..webhooks.service import WebhookService
@@ -26,6 +27,8 @@ from .schemas import AgentRun, RunRequest
 BUSY: Final = "Thread is already running a task. Wait for it to finish or choose a different multitask strategy."
 NO_THREAD: Final = "Thread or assistant not found."
 ROLLBACK: Final = "rollback"
+_ACTIONS: Final = {ROLLBACK: ROLLED_BACK, "interrupt": DISPLACED}
+"""What each strategy does to the run in the way."""
 
 
 class Assistants(Protocol):
@@ -132,7 +135,7 @@ class RunMaker:
         for run_id in waiting:
             if await drop_pending(writing.session, run_id, delete_row=strategy == ROLLBACK):
                 await log_dropped(writing, thread.id, run_id, strategy)
-        return list(await ask_to_stop(writing.session, list(active), strategy))
+        return list(await ask_to_stop(writing.session, list(active), _ACTIONS[strategy]))
 
 
 async def _occupy(writing: LogTransaction, thread: ThreadRow, row: RunRow, *, fresh: bool) -> None:

@@ -83,7 +83,7 @@ class ProtocolFeed:
 
     def closing(self, status: str, error: Mapping[str, Any] | None = None) -> list[NewEvent]:
         """Say how the run ended: the last events, to be logged once the stream has ended and its state is saved."""
-        asked = self._shaper.asked.values() if status not in _FAILED else ()
+        asked = self._shaper.asked.values() if status not in _FAILED and error is None else ()
         questions = [requested(namespace, each.id, each.value) for namespace, each in asked]
         return [
             *self._shaper.break_off(_STOPPED),
@@ -98,10 +98,10 @@ def last_word(graph_name: str, status: str, error: Mapping[str, Any] | None = No
     Args:
         graph_name: What clients know the graph as.
         status: The run's status.
-        error: With `message`.
+        error: With `message`; a run that was stopped has one too, or SDKs would wait for its end for ever.
         asks: Whether the graph waits for an answer.
     """
-    if status in _FAILED:
+    if status in _FAILED or error is not None:
         return lifecycle("failed", graph_name, error=str((error or {}).get("message", status)))
     return lifecycle("interrupted" if asks or status == RunStatus.INTERRUPTED else "completed", graph_name)
 

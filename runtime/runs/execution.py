@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 CANCELLED: Final = "cancelled"
 ROLLED_BACK: Final = "rollback"
+DISPLACED: Final = "displaced"
 _TIMED_OUT: Final = {"code": "timeout", "message": "The run took too long"}
 
 
@@ -64,7 +65,7 @@ class Execution:
         self._cancel()
 
     def stop(self, action: str | None = None) -> None:
-        """A person wants it to stop: keep what was said and rest as interrupted, or undo it (`rollback`)."""
+        """Stop it; what was done is kept, but for `rollback`. `displaced`: it makes room for the next run."""
         self._cancelled = True
         self._action = action or self._action
         self._cancel()
@@ -121,8 +122,8 @@ class Execution:
         return self._judge(self._streaming)
 
     def _stopped(self) -> Ending:
-        rolled_back = self._action == ROLLED_BACK
-        return Ending(status=RunStatus.INTERRUPTED, reason=ROLLED_BACK if rolled_back else CANCELLED)
+        reason = self._action if self._action in {ROLLED_BACK, DISPLACED} else CANCELLED
+        return Ending(status=RunStatus.INTERRUPTED, reason=reason)
 
     def _judge(self, streamed: asyncio.Task[Ending]) -> Ending | None:
         if streamed.cancelled():

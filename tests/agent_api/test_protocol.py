@@ -161,14 +161,14 @@ async def test_a_failure_is_told_and_the_stream_stays(thread):
     assert phases(events) == ["running", "failed", "running", "completed"]
 
 
-async def test_a_cancelled_run_is_told_as_interrupted(thread):
+async def test_a_cancelled_run_is_told_as_failed(thread):
     async with thread.listening("lifecycle", "values") as events:
         run_id = await thread.start("slow")
         await eventually(lambda: values(events), "the run to begin")
         answer = await thread.client.post(f"/threads/{thread.id}/runs/{run_id}/cancel", params={"wait": 1})
         assert answer.status_code == 200
         await eventually(lambda: rested()(events), "the end")
-    assert phases(events) == ["running", "interrupted"]
+    assert phases(events) == ["running", "failed"]
 
 
 async def test_runs_of_the_other_api_are_seen_too(thread):
