@@ -30,6 +30,8 @@ from .runs.limits import capped
 from .workspaces.repository import all_workspaces, get_workspace
 
 WHOLE = "codelab"
+WRITABLE = frozenset({"messages"})
+"""The policy pin, the evidence of approvals and the counters are nobody's to write but the graph's."""
 _KEPT = 256
 
 
@@ -120,4 +122,5 @@ def our_graphs(
 
     graphs: dict[str, Any] = {WHOLE: whole, **{name: alone(agent) for name, agent in agents.items()}}
     described = {WHOLE: "A router that hands your task to the fitting agent"}
-    return GraphRegistry(graphs, descriptions=described | {name: agent.description for name, agent in agents.items()})
+    described |= {name: agent.description for name, agent in agents.items()}
+    return GraphRegistry(graphs, descriptions=described, writable=WRITABLE)

@@ -15,6 +15,7 @@ from ...store.models import RunRow, ThreadRow
 from ...store.records import NewEvent
 from ...store.rows import insert_rows
 from ...store.wakeups import Wakeups
+from ..graphs.registry import GraphRegistry
 from ..runs.execution import DISPLACED, ROLLED_BACK
 from ..runs.queue import Queue
 from ..threads.repository import get_thread, new_thread
@@ -59,13 +60,23 @@ class RunMaker:
         queue: Takes them.
         wakeups: Stops what is in the way, wherever that executes.
         assistants: What a run is of.
+        graphs: Know what clients may write.
         webhooks: Refuses those that would not be called.
     """
 
-    def __init__(self, *, queue: Queue, wakeups: Wakeups, assistants: Assistants, webhooks: WebhookService) -> None:
+    def __init__(
+        self,
+        *,
+        queue: Queue,
+        wakeups: Wakeups,
+        assistants: Assistants,
+        graphs: GraphRegistry,
+        webhooks: WebhookService,
+    ) -> None:
         self._queue = queue
         self._wakeups = wakeups
         self._assistants = assistants
+        self._graphs = graphs
         self._webhooks = webhooks
 
     async def make(self, principal: Principal, thread_id: str | None, request: RunRequest) -> Made:
@@ -80,8 +91,11 @@ class RunMaker:
             NotFound: There is no such thread or assistant of this principal's.
             Conflict: The thread is busy and the strategy is `reject`.
             InvalidInput: The request asks for something that is not to be had.
+            Forbidden: It writes what the graphs keep to themselves.
         """
         assistant = await self._assistants.resolve(principal, request.assistant_id)
+        self._graphs.check_written(request.input)
+        self._graphs.check_steered(request.command.model_dump() if request.command is not None else None)
         if request.webhook is not None:
             await self._webhooks.check(request.webhook)
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Required, TypedDict, Unpack
 from uuid import UUID, uuid5
@@ -15,7 +15,7 @@ from langgraph.store.memory import InMemoryStore
 from langgraph.types import Checkpointer
 from langgraph_sdk.runtime import AccessContext
 
-from ...core.errors import ConfigError, InvalidInput
+from ...core.errors import ConfigError, Forbidden, InvalidInput
 from ...core.types import Principal
 from .factories import Factory
 from .user import user_of
@@ -59,14 +59,22 @@ class GraphRegistry:
             or async, or a context manager of either kind, that takes nothing, a `RunnableConfig`, a `ServerRuntime`, or
             both.
         descriptions: A sentence for people and models, by graph id.
+        writable: The state keys that clients may write; all others are the graphs' own. None: every key.
 
     Raises:
         ConfigError: One of them is none of these.
     """
 
-    def __init__(self, graphs: Mapping[str, Any], *, descriptions: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        graphs: Mapping[str, Any],
+        *,
+        descriptions: Mapping[str, str] | None = None,
+        writable: Collection[str] | None = None,
+    ) -> None:
         self._graphs: dict[str, Graph | Factory] = {name: _source(name, graph) for name, graph in graphs.items()}
         self._descriptions = dict(descriptions or {})
+        self._writable = frozenset(writable) if writable is not None else None
         self._spare_store = InMemoryStore()  # where the server has none, a factory still gets one
         self._system = {system_assistant_id(name): name for name in self._graphs}
 
@@ -82,6 +90,30 @@ class GraphRegistry:
     def description(self, graph_id: str) -> str | None:
         """What was said of a graph; None if nothing."""
         return self._descriptions.get(graph_id)
+
+    def check_written(self, values: Any) -> None:
+        """Refuse what a client may not write into a graph's state, as input or by hand.
+
+        Raises:
+            Forbidden: There is a key that is the graphs' own.
+        """
+        if self._writable is None or values is None:
+            return
+        keys = _keys(values)
+        if keys is None or not self._writable.issuperset(keys):
+            raise Forbidden(f"Clients may write only {', '.join(self._writable)} into the state of these graphs")
+
+    def check_steered(self, command: Mapping[str, Any] | None, *, namespace: str = "") -> None:
+        """As `check_written` for a command, which may not jump, and for a write that is not meant for the root.
+
+        Raises:
+            Forbidden: It does what only the graphs themselves may.
+        """
+        if self._writable is None:
+            return
+        if namespace or (command or {}).get("goto"):
+            raise Forbidden("Clients may not jump in these graphs, nor write into their agents' own state")
+        self.check_written((command or {}).get("update"))
 
     def of_system_assistant(self, assistant_id: str) -> str | None:
         """Which graph's own assistant has this id; None if none has."""
@@ -116,6 +148,15 @@ class GraphRegistry:
         if source is None:
             raise InvalidInput(f"Invalid assistant: '{graph_id}'. Must be either: {unknown_graph(self.ids)}")
         return source
+
+
+def _keys(values: Any) -> list[Any] | None:
+    """Which keys an update writes, as a mapping or as pairs; None where it has neither form."""
+    if isinstance(values, Mapping):
+        return list(values)
+    if isinstance(values, list | tuple) and all(isinstance(pair, list | tuple) and pair for pair in values):
+        return [pair[0] if isinstance(pair[0], str) else None for pair in values]
+    return None
 
 
 def unknown_graph(ids: Sequence[str]) -> str:

@@ -36,7 +36,7 @@ class StateReader:
     """
 
     def __init__(self, graphs: GraphRegistry, checkpoints: Checkpoints) -> None:
-        self._graphs = graphs
+        self.graphs = graphs
         self._checkpoints = checkpoints
         self._items = ItemService(checkpoints.store)
 
@@ -50,9 +50,9 @@ class StateReader:
         saver: BaseCheckpointSaver[Any] | None = None,
     ) -> AsyncIterator[Graph]:
         """Open a graph; `NotFound` when this server has none of that name."""
-        if graph_id not in self._graphs:
-            raise NotFound(f"Graph '{graph_id}' not found. Expected one of: {sorted(self._graphs.ids)}")
-        opened = self._graphs.open(
+        if graph_id not in self.graphs:
+            raise NotFound(f"Graph '{graph_id}' not found. Expected one of: {sorted(self.graphs.ids)}")
+        opened = self.graphs.open(
             graph_id,
             access=access,
             config={"configurable": {"graph_id": graph_id, "user_id": principal.user_id}},
@@ -92,7 +92,7 @@ class StateReader:
     async def rest(self, principal: Principal, row: ThreadRow) -> Json:
         """What a thread at rest does and asks by its newest state, as columns of its row."""
         graph_id = graph_of(row)
-        if graph_id is None or graph_id not in self._graphs:
+        if graph_id is None or graph_id not in self.graphs:
             return {}
         async with self.graph(principal, graph_id) as graph:
             config: Any = CheckpointRef().config(row.id)
@@ -101,7 +101,7 @@ class StateReader:
     async def values(self, principal: Principal, rows: Sequence[ThreadRow]) -> list[Any]:
         """Read the newest values of threads, in their order; None where there are none, or no such graph."""
         async with AsyncExitStack() as stack:
-            names = _known(rows, self._graphs)
+            names = _known(rows, self.graphs)
             graphs = {name: await stack.enter_async_context(self.graph(principal, name)) for name in names}
             seats = asyncio.Semaphore(_AT_ONCE)
 

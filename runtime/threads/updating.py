@@ -42,8 +42,10 @@ class StateWriter:
 
         Raises:
             BadRequest: The thread has no graph yet, or the graph takes no such update.
+            Forbidden: The graph keeps that part of its state to itself.
             Conflict: A run is active, or the thread belongs to a workspace.
         """
+        self._reader.graphs.check_steered({"update": sent.values}, namespace=sent.at.checkpoint_ns)
         async with self._holds.on(principal, thread_id) as held, self._writing(principal, held) as graph:
             config = _writes(sent.at, held.thread)
             written: Any = await graph.aupdate_state(config, sent.values, sent.as_node)
@@ -52,6 +54,9 @@ class StateWriter:
 
     async def begin(self, principal: Principal, row: ThreadRow, supersteps: Sequence[Superstep]) -> None:
         """Insert a thread that begins with a state; no thread is left when that fails."""
+        for change in (change for step in supersteps for change in step.updates):
+            self._reader.graphs.check_written(change.values)
+            self._reader.graphs.check_steered(change.command)
         steps = [[_written(change) for change in step.updates] for step in supersteps]
         async with self._holds.on(principal, row.id, new=row) as held, self._writing(principal, held) as graph:
             await graph.abulk_update_state(_writes(CheckpointRef(), row), steps)
