@@ -33,12 +33,10 @@ class SdkAuth:
         auth: As the application made it.
 
     Raises:
-        ConfigError: It is none, it has no `authenticate`, or that asks for an argument that nobody can give.
+        ConfigError: It has no `authenticate`, or that asks for an argument that nobody can give.
     """
 
-    def __init__(self, auth: Any) -> None:
-        if not isinstance(auth, Auth):
-            raise ConfigError(f"auth.path names a {type(auth).__name__}: name a langgraph_sdk.Auth.")
+    def __init__(self, auth: Auth) -> None:
         if auth._authenticate_handler is None:  # noqa: SLF001 - the SDK's contract with servers
             raise ConfigError("auth.path names an Auth without @auth.authenticate: add one.")
         self._auth = auth

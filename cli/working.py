@@ -16,7 +16,7 @@ from ..core.settings import Settings
 from ..core.telemetry import configure_logs
 from ..runtime.agent import build_agent_runtime
 from ..runtime.compose import build_runtime
-from ..runtime.graphs.loading import ServedConfig, load_config
+from ..runtime.graphs.loading import ServedConfig, load_config, settings_for
 from ..tools.processes import keep_private
 from .ending import DONE
 from .texts import say
@@ -53,4 +53,6 @@ async def run_worker(config: Path | None) -> int:
 
 
 def _runtime(settings: Settings, served: ServedConfig | None) -> AbstractAsyncContextManager[Any]:
-    return build_runtime(settings) if served is None else build_agent_runtime(settings, served.graphs)
+    if served is None:
+        return build_runtime(settings)
+    return build_agent_runtime(settings_for(served, settings), served.graphs, brought=served.brought)

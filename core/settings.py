@@ -49,6 +49,10 @@ class ServerSettings(BaseModel):
     port: int = 8000
     public_url: str | None = None
     token: SecretStr | None = Field(None, description="Fixed bearer token for automation in local mode")
+    cors_origins: list[str] = Field(
+        default_factory=list,
+        description='Pages of others that may call, as JSON: ["https://smith.langchain.com"] for LangGraph Studio',
+    )
 
 
 class AuthSettings(BaseModel):

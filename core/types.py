@@ -28,6 +28,7 @@ class Principal:
     Attributes:
         facts: What an application's own authentication says of the person; its graphs are told.
         marks: Metadata that every thread gets which this principal makes.
+        headers: Headers of the request that the graphs are told.
     """
 
     user_id: str
@@ -36,6 +37,7 @@ class Principal:
     scopes: frozenset[str] = field(default_factory=frozenset)
     facts: Mapping[str, Any] = field(default_factory=dict, compare=False)
     marks: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False)
 
 
 class ThreadStatus(StrEnum):

@@ -10,6 +10,7 @@ from ..core.events import EventBus
 from ..core.settings import Settings
 from ..core.types import utc_now
 from ..store.checkpoints import Checkpoints, open_checkpoints
+from ..store.checkpoints_borrowed import NOTHING, Brought, borrowing
 from ..store.engine import Database
 from ..store.eventlog import EventLog
 from ..store.live import open_live
@@ -98,8 +99,8 @@ class Storage:
 
 
 @asynccontextmanager
-async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
-    """Open the database; SQLite migrates itself.
+async def open_storage(settings: Settings, brought: Brought = NOTHING) -> AsyncIterator[Storage]:
+    """Open the database; SQLite migrates itself. What an application brought takes the place of ours.
 
     Raises:
         ConfigError: The settings do not allow a start, or PostgreSQL is not at head (`codelab db upgrade`).
@@ -108,7 +109,11 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
     try:
         await prepare(database)
         redis = None if database.is_sqlite else settings.redis.url  # processes that share a SQLite file poll
-        async with open_checkpoints(database) as checkpoints, open_live(redis) as live:
+        async with (
+            open_checkpoints(database) as ours,
+            borrowing(ours, brought) as checkpoints,
+            open_live(redis) as live,
+        ):
             yield Storage(
                 settings=settings,
                 database=database,
@@ -158,7 +163,7 @@ def wire_agent(base: Base, graphs: GraphRegistry, webhooks: WebhookService) -> A
     assistants = AssistantService(database=base.database, graphs=graphs, threads=threads)
     runs = AgentRuns(
         log=base.log,
-        maker=RunMaker(queue=base.queue, wakeups=base.wakeups, assistants=assistants, webhooks=webhooks),
+        maker=RunMaker(queue=base.queue, wakeups=base.wakeups, assistants=assistants, graphs=graphs, webhooks=webhooks),
         wakeups=base.wakeups,
         executor=base.executor,
         values=Values(base.database, graphs, base.checkpoints),
@@ -199,14 +204,14 @@ async def at_work(base: Base, chores: Sequence[Chore], webhooks: WebhookService)
 
 @asynccontextmanager
 async def build_agent_runtime(
-    settings: Settings, graphs: GraphRegistry, *, owner: Owner | None = None
+    settings: Settings, graphs: GraphRegistry, *, owner: Owner | None = None, brought: Brought = NOTHING
 ) -> AsyncIterator[AgentRuntime]:
     """Serve graphs without anything of CodeLab's own; on exit runs are drained.
 
     Raises:
         ConfigError: As `open_storage`.
     """
-    async with open_storage(settings) as storage:
+    async with open_storage(settings, brought) as storage:
         webhooks = WebhookService(database=storage.database, rules=settings.webhooks)
         driver = graph_driver(storage, graphs, webhooks)
         base = wire_base(storage, owner or Owner.here(), {GRAPH: driver}, EventBus())

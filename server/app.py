@@ -15,6 +15,7 @@ from ..core.settings import Settings
 from ..runtime.compose import Runtime, build_runtime
 from . import errors, health, pages
 from .agent_api.app import agent_app
+from .cors import cross_origin, rules_for
 from .middleware import LOOPBACK, Correlate, Credential, Guard
 from .rest import approvals, catalog, changes, events, runs, threads
 from .version import version
@@ -27,7 +28,8 @@ def _api() -> APIRouter:
     return api
 
 
-def _hosts(settings: Settings) -> frozenset[str]:
+def hosts_of(settings: Settings) -> frozenset[str]:
+    """Name the hosts that requests may name."""
     own = {settings.server.host.lower(), (urlsplit(settings.server.public_url or "").hostname or "").lower()}
     return LOOPBACK | frozenset(own - {""})
 
@@ -98,7 +100,10 @@ def create_app(
     app.mount("/static", pages.static_files())
     app.add_route("/api/{path:path}", _unknown)
     app.mount("/", agents)  # last: whatever is not ours is the Agent Server API's
-    app.add_middleware(Credential, auth=auth)
+    origins = settings.server.cors_origins
+    app.add_middleware(Credential, auth=auth, origins=origins)
     app.add_middleware(Correlate)
-    app.add_middleware(Guard, hosts=_hosts(settings))
+    if origins:
+        app.add_middleware(cross_origin, **rules_for(origins))
+    app.add_middleware(Guard, hosts=hosts_of(settings))
     return app

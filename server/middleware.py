@@ -157,6 +157,7 @@ class Credential:
         self._auth = auth
         self._origins = frozenset(origins)
         self._public = frozenset(public)
+        self._public_prefixes = PUBLIC_PREFIXES if public is PUBLIC else ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Find out who asks."""
@@ -201,7 +202,7 @@ class Credential:
         await self._app(scope, receive, send)
 
     def _is_public(self, path: str) -> bool:
-        return path in self._public or (path.startswith(PUBLIC_PREFIXES) and ".." not in path)
+        return path in self._public or (path.startswith(self._public_prefixes) and ".." not in path)
 
     def _is_own_page(self, headers: Headers) -> bool:
         """Whether a request that shows no bearer token may change something: no foreign page made a browser send it."""

@@ -49,7 +49,7 @@ def row_of(
         graph_id=assistant.graph_id,
         meta=request.metadata,
         kwargs=_kwargs(assistant, request, temporary=temporary and request.on_completion == "delete")
-        | ({"user": dict(principal.facts)} if principal.facts else {}),
+        | _told(principal),
         multitask_strategy=request.multitask_strategy,
         priority=request.priority,
         not_before=utc_now() + timedelta(seconds=later) if later else None,
@@ -74,6 +74,12 @@ def _kwargs(assistant: Configured, request: RunRequest, *, temporary: bool) -> d
         "protocol": request.protocol,
         "temporary": temporary,
     }
+
+
+def _told(principal: Principal) -> dict[str, Any]:
+    """What the graph learns of who asked, beside the bare id."""
+    told = {"user": dict(principal.facts), "headers": dict(principal.headers)}
+    return {name: facts for name, facts in told.items() if facts}
 
 
 def _config(assistant: Configured, request: RunRequest) -> dict[str, Any]:

@@ -27,7 +27,8 @@ def config_of(run: RunRow, *, recursion_limit: int, progressed: bool) -> Runnabl
     config = dict(asked.get("config") or {})
     sent = {k: v for k, v in (config.pop("configurable", None) or {}).items() if is_theirs(k)}
     named = {"graph_id": run.graph_id, "assistant_id": run.assistant_id, "user_id": run.owner_id}
-    configurable = {**sent, **named, "thread_id": run.thread_id, "run_id": run.id, "checkpoint_ns": ""}
+    headers = {k: v for k, v in (asked.get("headers") or {}).items() if is_theirs(k)}
+    configurable = {**sent, **headers, **named, "thread_id": run.thread_id, "run_id": run.id, "checkpoint_ns": ""}
     configurable["langgraph_auth_user_id"] = run.owner_id
     if user := asked.get("user"):
         configurable |= {"langgraph_auth_user": user, "langgraph_auth_permissions": user.get("permissions", [])}

@@ -19,14 +19,17 @@ _WITHOUT_EFFECT: Final[Mapping[str, str]] = {
     "ui": "components for generative interfaces are not served",
     "priority": "runs are executed in the order they arrive",
     "auth.cache": "`authenticate` is called for every request",
+    "auth.openapi": "the description of the API names no security schemes",
     "http.logging_headers": "headers of requests are never logged",
-    "http.middleware_order": "credentials are checked before the app's own middleware",
+    "http.middleware_order": "the app's middleware comes first, unless http.enable_custom_route_auth is set",
     "http.disable_a2a": "there is no A2A here",
     "http.disable_ui": "no components for generative interfaces are served",
     "store.index": "items are found by filter, not by meaning",
-    "checkpointer.ttl.sweep_limit": "a sweep takes as many as there are",
-    "checkpointer.ttl.sweep_interval_minutes": "what has expired is swept every few seconds",
-    "store.ttl.sweep_interval_minutes": "what has expired is swept every few seconds",
+    "store.ttl": "items are kept for as long as each says itself",
+    "checkpointer.ttl": "threads are kept for as long as each says itself",
+    "webhooks.headers": "calls bear our signature and no other headers",
+    "webhooks.env_prefix": "it is for webhooks.headers",
+    "webhooks.url.max_url_length": "the length of an address is fixed",
 }
 """Keys that are known and that change nothing here, and what happens instead."""
 

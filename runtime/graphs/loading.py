@@ -13,6 +13,8 @@ from typing import Any
 import structlog
 
 from ...core.errors import ConfigError
+from ...core.settings import Settings
+from ...store.checkpoints_borrowed import NOTHING, Brought
 from .config import ConfigFile, GraphEntry, environment_of, read_config
 from .modules import Modules
 from .registry import GraphRegistry
@@ -30,8 +32,7 @@ class ServedConfig:
         graphs: Its graphs.
         auth: The `langgraph_sdk.Auth` it names.
         app: The ASGI app it names.
-        checkpointer: A factory of savers in place of ours.
-        store: A factory of stores in place of ours.
+        brought: Factories of a saver and of a store, in place of ours.
     """
 
     path: Path
@@ -39,8 +40,7 @@ class ServedConfig:
     graphs: GraphRegistry
     auth: Any = None
     app: Any = None
-    checkpointer: Any = None
-    store: Any = None
+    brought: Brought = NOTHING
 
 
 def load_config(path: Path) -> ServedConfig:
@@ -59,18 +59,35 @@ def load_config(path: Path) -> ServedConfig:
     with modules.importing():
         graphs = {name: _entry(entry) for name, entry in file.graphs.items()}
         loaded = {name: modules.load(f"graphs.{name}", entry.path) for name, entry in graphs.items()}
-        other = {
-            key: modules.load(f"{key}.path", named)
-            for key, named in (
-                ("auth", file.auth.path),
-                ("checkpointer", file.checkpointer.path),
-                ("store", file.store.path),
-            )
-            if named
-        }
+        auth, saver, store = (
+            modules.load(f"{key}.path", part.path) if part.path else None
+            for key, part in (("auth", file.auth), ("checkpointer", file.checkpointer), ("store", file.store))
+        )
         app = modules.load("http.app", file.http.app) if file.http.app else None
     described = {name: entry.description for name, entry in graphs.items() if entry.description}
-    return ServedConfig(path=path, file=file, graphs=GraphRegistry(loaded, descriptions=described), app=app, **other)
+    return ServedConfig(
+        path=path,
+        file=file,
+        graphs=GraphRegistry(loaded, descriptions=described),
+        auth=auth,
+        app=app,
+        brought=Brought(checkpointer=saver, store=store),
+    )
+
+
+def settings_for(served: ServedConfig, settings: Settings) -> Settings:
+    """Apply what a config says of things that settings rule."""
+    hooks: dict[str, Any] = {}
+    url = served.file.webhooks.url if served.file.webhooks else None
+    if url is not None:
+        hooks["allow_private"] = not url.disable_loopback
+        if url.require_https:
+            hooks["allow_http"] = False
+        if url.allowed_ports is not None:
+            hooks["ports"] = url.allowed_ports
+    if served.file.http.disable_webhooks:
+        hooks["enabled"] = False
+    return settings.model_copy(update={"webhooks": settings.webhooks.model_copy(update=hooks)})
 
 
 def _entry(entry: str | GraphEntry) -> GraphEntry:

@@ -2,46 +2,78 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
+from langgraph_sdk import Auth
 from starlette.types import ASGIApp
 
 from ...auth.local import Authenticator
+from ...auth.sdk import SdkAuth
 from ...core.settings import DatabaseSettings, Settings
 from ...runtime.agent import AgentRuntime, build_agent_runtime
 from ...runtime.graphs.registry import GraphRegistry
-from ..middleware import LOOPBACK, Correlate, Credential, Guard
+from ...store.checkpoints_borrowed import NOTHING, Brought
+from ..admission import Admitted
+from ..cors import cross_origin, rules_for
+from ..middleware import LOOPBACK, PUBLIC, SOCKETS, Correlate, Credential, Guard
 from ..version import version
 from . import assistants, crons, errors, mcp, meta, protocol, protocol_socket, runs, state, stateless, store, threads
+from .authorizing import Authorized
+from .headers import Headed
+from .shell import Prefixed, Shell, describe_both, life_of, shadowed
+
+_PARTS: Final[tuple[tuple[str, Any], ...]] = (
+    ("meta", meta),
+    ("assistants", assistants),
+    ("runs", crons),
+    ("runs", stateless),
+    ("runs", runs),
+    ("threads", threads),
+    ("threads", state),
+    ("runs", protocol),
+    ("runs", protocol_socket),
+    ("store", store),
+    ("mcp", mcp),
+)
+_BARE: Final = Shell()
+_ANYWHERE: Final = re.compile(".*")
+_OPEN: Final = frozenset({"/ok", "/info"})
 
 
-def agent_app(agent: AgentRuntime | None = None, *, lifespan: Any = None) -> FastAPI:
+def agent_app(agent: AgentRuntime | None = None, *, lifespan: Any = None, without: Collection[str] = ()) -> FastAPI:
     """Make the app; without a runtime its lifespan, or whoever mounts it, sets `app.state.agent`."""
     app = FastAPI(title="CodeLab Agent Server", version=version(), docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.agent = agent
     errors.install(app)
-    for part in (meta, assistants, crons, stateless, runs, threads, state, protocol, protocol_socket, store, mcp):
-        app.include_router(part.router)
+    for name, part in _PARTS:
+        if name not in without:
+            app.include_router(part.router)
     return app
 
 
 def create_agent_server(
     graphs: Mapping[str, Any] | GraphRegistry,
     storage: str | Settings,
-    auth: Authenticator,
+    auth: Authenticator | Auth,
     *,
     hosts: Collection[str] = LOOPBACK,
+    shell: Shell = _BARE,
+    brought: Brought = NOTHING,
 ) -> ASGIApp:
     """Serve any LangGraph app: the Agent Server API over your graphs, as an ASGI app without globals.
 
     Args:
         graphs: Compiled graphs or factories, by id.
         storage: A database URL (`sqlite:///FILE`, `postgresql://…`), or whole settings (Redis, limits, webhooks).
-        auth: Turns credentials into principals; everything belongs to one.
+        auth: Turns credentials into principals; everything belongs to one. A `langgraph_sdk.Auth` decides too what
+            each may do.
         hosts: Host names that requests may name; `*` allows any, for a server behind a proxy.
+        shell: What is around the API: an app of yours, a prefix, cross-origin rules.
+        brought: Your own saver and store.
 
     Raises:
         ConfigError: At the start: a graph is none, or the database is not at head.
@@ -50,12 +82,67 @@ def create_agent_server(
     registry = graphs if isinstance(graphs, GraphRegistry) else GraphRegistry(graphs)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with build_agent_runtime(settings, registry) as app.state.agent:
-            yield
+    async def lifespan(app: FastAPI) -> AsyncIterator[Any]:
+        async with (
+            build_agent_runtime(settings, registry, brought=brought) as app.state.agent,
+            life_of(shell.app) as state,
+        ):
+            yield state
 
-    app = agent_app(lifespan=lifespan)
-    app.add_middleware(Credential, auth=auth)
-    app.add_middleware(Correlate)
-    app.add_middleware(Guard, hosts=hosts)
-    return app
+    app = agent_app(lifespan=lifespan, without=shell.without)
+    door = Door(auth, settings, shell)
+    door.inside(app)
+    return door.outside(app, hosts)
+
+
+class Door:
+    """The layers around the routes: who may come in, and from where.
+
+    Args:
+        auth: As for `create_agent_server`.
+        settings: Name the pages of others that may call.
+        shell: What the application puts around the API.
+    """
+
+    def __init__(self, auth: Authenticator | Auth, settings: Settings, shell: Shell) -> None:
+        self._auth: Authenticator | SdkAuth = SdkAuth(auth) if isinstance(auth, Auth) else auth
+        self._shell = shell
+        origins = settings.server.cors_origins
+        self._cors = dict(shell.cors) if shell.cors is not None else (rules_for(origins) if origins else None)
+
+    def inside(self, app: FastAPI) -> None:
+        """Put on what is between an application's own routes and ours."""
+        if isinstance(self._auth, SdkAuth) and self._auth.has_rules:
+            app.add_middleware(Authorized, auth=self._auth)
+        if any(self._shell.headers):
+            app.add_middleware(Headed, names=self._shell.headers)
+        if not self._guards_all:
+            app.add_middleware(self._guarded)
+        app.add_middleware(Correlate)
+
+    def outside(self, app: FastAPI, hosts: Collection[str]) -> ASGIApp:
+        """Put on what is around both."""
+        served: ASGIApp = app
+        if self._shell.app is not None:
+            describe_both(self._shell.app, app)
+            served = shadowed(self._shell.app, app)
+        if self._guards_all:
+            served = self._guarded(served)
+        if self._cors is not None:
+            served = cross_origin(served, **self._cors)
+        sockets = SOCKETS if self._shell.app is None else _ANYWHERE
+        served = Guard(served, hosts=hosts, sockets=sockets)
+        return Prefixed(served, prefix=self._shell.prefix) if self._shell.prefix else served
+
+    @property
+    def _guards_all(self) -> bool:
+        return self._shell.app is not None and self._shell.guards_app
+
+    def _guarded(self, served: ASGIApp) -> ASGIApp:
+        """Let in whom the authenticator knows. No route of the application's is public because ours was."""
+        theirs = {getattr(route, "path", None) for route in self._shell.app.routes} if self._guards_all else set()
+        public = _OPEN - theirs if self._guards_all else PUBLIC
+        if isinstance(self._auth, SdkAuth):
+            return Admitted(served, admission=self._auth, public=public)
+        origins = (self._cors or {}).get("allow_origins", ())
+        return Credential(served, auth=self._auth, origins=origins, public=public)
