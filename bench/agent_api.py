@@ -31,7 +31,7 @@ ROUNDS: Final = 1 if QUICK else 3
 RUNS: Final = 100 if QUICK else 400
 FIRST: Final = 10 if QUICK else 40
 TOKENS: Final = 1000 if QUICK else 4000
-FRAMES: Final = 1000 if QUICK else 4000
+FRAMES: Final = 2000 if QUICK else 10_000
 PEER_RUNS: Final = 40
 
 

@@ -1,6 +1,7 @@
 """What all hosts serve: one node, a model that says many tokens, and a node that writes many events."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any, TypedDict
 
@@ -12,7 +13,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 
 
 class State(TypedDict, total=False):
-    """`count` events after `wait` seconds."""
+    """`count` events after `wait` seconds; each tells when it was made, by the machine's monotonic clock."""
 
     count: int
     wait: float
@@ -49,7 +50,7 @@ async def _frames(state: State) -> dict[str, Any]:
     await asyncio.sleep(state.get("wait", 0))
     write = get_stream_writer()
     for number in range(state.get("count", 0)):
-        write({"number": number})
+        write({"at": time.monotonic(), "number": number})
         if number % 20 == 0:
             await asyncio.sleep(0)
     return {"wait": 0}

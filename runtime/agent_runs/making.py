@@ -165,8 +165,21 @@ async def _occupy(writing: LogTransaction, thread: ThreadRow, row: RunRow, *, fr
         row.kwargs = {**row.kwargs, "command": keyed(row.kwargs["command"], thread.interrupts)}
 
 
-async def log_dropped(writing: LogTransaction, thread_id: str, run_id: str, action: str) -> None:
-    """Say in the log that a run ended before it began."""
+async def log_dropped(
+    writing: LogTransaction, thread_id: str, run_id: str, action: str, *, alone: str | None = None
+) -> None:
+    """Say in the log that a run ended before it began.
+
+    Args:
+        writing: The transaction that ends it.
+        thread_id: Of the run.
+        run_id: Of the run.
+        action: What was asked for.
+        alone: Its graph, if no other run of the thread is in flight: then a client that follows the thread waits for
+            this one, and is told.
+    """
     reason = "rollback" if action == ROLLBACK else "cancelled"
-    finished = NewEvent("run.finished", {"status": RunStatus.INTERRUPTED.value, "reason": reason})
-    await writing.log(thread_id, [finished], run_id=run_id)
+    finished: dict[str, Any] = {"status": RunStatus.INTERRUPTED.value, "reason": reason}
+    if alone:
+        finished |= {"graph_id": alone, "unbegun": True}
+    await writing.log(thread_id, [NewEvent("run.finished", finished)], run_id=run_id)

@@ -169,8 +169,9 @@ class AgentRuns:
         if not await drop_pending(writing.session, row.id, delete_row=action == ROLLBACK):
             return False
         writing.session.expunge(row)
-        await log_dropped(writing, thread.id, row.id, action)
-        if not await inflight(writing.session, thread.id):
+        alone = not await inflight(writing.session, thread.id)
+        await log_dropped(writing, thread.id, row.id, action, alone=str(row.graph_id) if alone else None)
+        if alone:
             thread.status = ThreadStatus.INTERRUPTED if thread.interrupts else ThreadStatus.IDLE
             await writing.session.flush()
         return True

@@ -68,9 +68,12 @@ def _told(record: LoggedEvent) -> list[NewEvent]:
     data, at_ms = record.data, int(record.at.timestamp() * 1000)
     if record.type == "part" and data["event"] in SAME_FORM:
         return [event(data["event"], data.get("ns") or (), _state(data["data"]), at_ms=at_ms)]
-    if record.type not in {"run.started", "run.finished"} or data.get("protocol") or not record.attempt:
-        return []  # a run that was dropped before it began told nothing
+    if record.type not in {"run.started", "run.finished"} or data.get("protocol"):
+        return []
     name = str(data.get("graph_id") or "agent")
+    if not record.attempt:  # dropped before it began: whoever waits for it, and for nothing else, is told
+        unbegun = {"message": "The run was cancelled before it began"}
+        return [last_word(name, data["status"], unbegun)] if data.get("unbegun") else []
     if record.type == "run.started":
         told = [lifecycle("running", name)]
     else:

@@ -103,7 +103,8 @@ def distributed(place: Place, workers: int = WORKERS) -> Iterator[Host]:
             for number in range(1, workers + 1):
                 log = home / f"worker{number}.log"
                 argv = [place.programs / "codelab", "worker", "--config", place.config]
-                stack.enter_context(_running(argv, home, log, **shared))
+                worker = stack.enter_context(_running(argv, home, log, **shared))
+                wait_until(lambda log=log: "Executing" in log.read_text("utf-8"), worker, log, seconds=90)
                 host.logs.append(log)
             yield host
 
