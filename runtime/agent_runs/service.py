@@ -109,6 +109,13 @@ class AgentRuns:
             with suppress(NotFound):  # finished meanwhile
                 await self.cancel(principal, thread, run_id, action=action)
 
+    async def result(self, principal: Principal, run: AgentRun) -> Any:
+        """As `join`, for a run that this principal has just made."""
+        local = self._executor.execution(str(run.run_id))
+        if local is not None and (told := await self._told_here(local)) is not None:
+            return told[0]
+        return await self.join(principal, str(run.thread_id), str(run.run_id))
+
     async def join(self, principal: Principal, thread_id: str, run_id: str) -> Any:
         """Wait for a run's end; its final values, or `{"__error__": …}`."""
         row = await self._row(principal, thread_id, run_id)
@@ -161,8 +168,11 @@ class AgentRuns:
         return (self._values.shown(getattr(execution.work, "rest", None)),)
 
     async def _finished(self, thread_id: str, run_id: str) -> None:
-        async for _ in self._log.tail(thread_id, 0, run_id):
-            pass
+        """Wait for the record of its end; what it said until now is not read for that."""
+        with suppress(NotFound):  # the thread was deleted meanwhile
+            _, head = await self._log.head(thread_id)
+            async for _ in self._log.tail(thread_id, head, run_id):
+                pass
 
     async def _drop(self, writing: LogTransaction, thread: ThreadRow, row: RunRow, action: str) -> bool:
         """End a run that was not claimed yet; the thread rests if nothing else is in flight."""

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import asyncio
+from contextlib import suppress
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.responses import JSONResponse
 
-from ...core.errors import InvalidInput
+from ...core.errors import InvalidInput, NotFound
 from ...core.types import Principal, RunStatus
 from ...runtime.agent import AgentRuntime
 from ...runtime.agent_runs.making import Made
 from ...runtime.agent_runs.schemas import AgentRun, RunRequest
 from ...store.records import LoggedEvent
+from .answers import json_answer
 from .deps import Agent, RunId, RunReader, RunWriter, ThreadId, body
 from .sse import event_stream, position
 
 router = APIRouter(tags=["runs"])
 Sent = Annotated[RunRequest, Depends(body(RunRequest))]
-_FINISHED = frozenset({"success", "error", "timeout", "interrupted"})
+LOOK_S: Final = 0.5
+"""How often a waiting request looks whether its client is still there."""
+_FINISHED: Final = frozenset({"success", "error", "timeout", "interrupted"})
 
 
 def where(run: AgentRun, form: str = "stream") -> dict[str, str]:
@@ -55,15 +60,29 @@ async def stream_run(thread_id: ThreadId, sent: Sent, principal: RunWriter, agen
 
 
 @router.post("/threads/{thread_id}/runs/wait")
-async def wait_run(thread_id: ThreadId, sent: Sent, principal: RunWriter, agent: Agent) -> Response:
+async def wait_run(thread_id: ThreadId, sent: Sent, request: Request, principal: RunWriter, agent: Agent) -> Response:
     """Make a run and answer with its final values."""
     run = await agent.runs.create(principal, thread_id, sent)
-    return awaited(await agent.runs.join(principal, str(run.thread_id), str(run.run_id)), run)
+    return awaited(await until_left(request, agent, principal, run), run)
+
+
+async def until_left(request: Request, agent: AgentRuntime, principal: Principal, run: AgentRun) -> Any:
+    """Wait for a run's result; a client that leaves stops the run where it asked for that."""
+    if (run.kwargs or {}).get("on_disconnect") != "cancel":
+        return await agent.runs.result(principal, run)
+    waiting = asyncio.ensure_future(agent.runs.result(principal, run))
+    while not waiting.done():
+        await asyncio.wait({waiting}, timeout=LOOK_S)
+        if not waiting.done() and await request.is_disconnected():
+            with suppress(NotFound):  # finished meanwhile
+                await agent.runs.cancel(principal, str(run.thread_id), str(run.run_id))
+            break
+    return await waiting
 
 
 def awaited(values: Any, run: AgentRun) -> Response:
     """Answer with the values that a run ended with."""
-    return JSONResponse(values, headers=where(run, "join"))
+    return json_answer(values, headers=where(run, "join"))
 
 
 @router.get("/threads/{thread_id}/runs")
@@ -79,7 +98,7 @@ async def list_runs(  # noqa: PLR0917 - a route
     """List a thread's runs, newest first."""
     found = await agent.runs.page(principal, thread_id, limit=limit, offset=offset, status=status)
     only = set(select) if select else None
-    return JSONResponse([run.model_dump(mode="json", include=only) for run in found])
+    return json_answer([run.model_dump(mode="json", include=only) for run in found])
 
 
 @router.get("/threads/{thread_id}/runs/{run_id}")
