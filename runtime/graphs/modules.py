@@ -97,22 +97,25 @@ class Modules:
         return ".".join((root, *file.relative_to(folder).with_suffix("").parts))
 
     def _foreign(self) -> list[str]:
-        """Modules of another place that go by a name these folders have."""
+        """Modules of another project that go by a name these folders have; what is installed belongs to everybody."""
         return [
             name
             for name, module in sys.modules.items()
-            if not name.startswith("codelab") and self._is_ours(name.partition(".")[0]) and not self._is_here(module)
+            if (file := getattr(module, "__file__", None)) is not None
+            and not name.startswith("codelab")
+            and self._has(name.partition(".")[0])
+            and not _is_below(file, [*self._folders, Path(sys.prefix), Path(sys.base_prefix)])
         ]
 
-    def _is_ours(self, top: str) -> bool:
+    def _has(self, top: str) -> bool:
         return any((f / f"{top}.py").is_file() or (f / top / "__init__.py").is_file() for f in self._folders)
-
-    def _is_here(self, module: ModuleType) -> bool:
-        file = getattr(module, "__file__", None)
-        return file is not None and any(Path(file).is_relative_to(folder) for folder in self._folders)
 
     def _said(self, key: str, what: str) -> str:
         return f"{self._config}: {key}: {what}."
+
+
+def _is_below(file: str, folders: Sequence[Path]) -> bool:
+    return any(Path(file).is_relative_to(folder) for folder in folders)
 
 
 def _root_name(folder: Path) -> str:

@@ -24,7 +24,7 @@ from ..version import version
 from . import assistants, crons, errors, mcp, meta, protocol, protocol_socket, runs, state, stateless, store, threads
 from .authorizing import Authorized
 from .headers import Headed
-from .shell import Prefixed, Shell, describe_both, life_of, shadowed
+from .shell import Prefixed, Shell, answers, describe_both, life_of, shadowed
 
 _PARTS: Final[tuple[tuple[str, Any], ...]] = (
     ("meta", meta),
@@ -41,7 +41,7 @@ _PARTS: Final[tuple[tuple[str, Any], ...]] = (
 )
 _BARE: Final = Shell()
 _ANYWHERE: Final = re.compile(".*")
-_OPEN: Final = frozenset({"/ok", "/info"})
+_OPEN: Final = ("/ok", "/info")
 
 
 def agent_app(agent: AgentRuntime | None = None, *, lifespan: Any = None, without: Collection[str] = ()) -> FastAPI:
@@ -140,8 +140,9 @@ class Door:
 
     def _guarded(self, served: ASGIApp) -> ASGIApp:
         """Let in whom the authenticator knows. No route of the application's is public because ours was."""
-        theirs = {getattr(route, "path", None) for route in self._shell.app.routes} if self._guards_all else set()
-        public = _OPEN - theirs if self._guards_all else PUBLIC
+        public: Collection[str] = PUBLIC
+        if self._guards_all:
+            public = [path for path in _OPEN if not answers(self._shell.app, path)]
         if isinstance(self._auth, SdkAuth):
             return Admitted(served, admission=self._auth, public=public)
         origins = (self._cors or {}).get("allow_origins", ())

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
-from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
-from starlette.routing import Mount, Route
+from starlette.routing import Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...core.errors import ConfigError
@@ -19,6 +18,7 @@ from .errors import detail
 
 _DESCRIPTIONS: Final = ("openapi_url", "docs_url", "redoc_url", "swagger_ui_oauth2_redirect_url")
 _REDIRECTS: Final = range(301, 309)
+_ONWARD: Final = "codelab.onward"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,19 +59,34 @@ async def life_of(app: Starlette | None) -> AsyncIterator[Any]:
         yield state
 
 
+class Onward:
+    """The last route of an application's own app: whatever it has no route for is served by us."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on to the server that the request came to: one app may be served by several."""
+        await scope[_ONWARD](scope, receive, send)
+
+
 def shadowed(theirs: Starlette, ours: FastAPI) -> ASGIApp:
-    """Serve their routes, then ours, all behind their middleware. Their app itself is left as it was."""
+    """Serve their routes, then ours, all behind their middleware. Their app gets one more route."""
     described = {getattr(theirs, name, None) for name in _DESCRIPTIONS}
-    routes = [route for route in theirs.routes if not (isinstance(route, Route) and route.path in described)]
-    joined = copy(theirs)
-    joined.router = copy(theirs.router)
-    joined.router.routes = [*routes, Mount("", app=ours)]
-    joined.middleware_stack = None
+    if not any(isinstance(route, Mount) and isinstance(route.app, Onward) for route in theirs.routes):
+        theirs.router.routes.append(Mount("", app=Onward()))
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        await (ours if scope["type"] == "lifespan" else joined)(scope, receive, send)
+        if scope["type"] == "lifespan" or scope["path"] in described:
+            await ours(scope, receive, send)
+        else:
+            await theirs({**scope, _ONWARD: ours}, receive, send)
 
     return serve
+
+
+def answers(theirs: Starlette, path: str) -> bool:
+    """Whether one of their routes serves a path."""
+    scope = {"type": "http", "method": "GET", "path": path, "root_path": "", "headers": []}
+    own = (route for route in theirs.routes if not (isinstance(route, Mount) and isinstance(route.app, Onward)))
+    return any(route.matches(dict(scope))[0] is Match.FULL for route in own)
 
 
 def describe_both(theirs: Starlette, ours: FastAPI) -> None:

@@ -65,8 +65,12 @@ async def config_served(path: Path, database_url: str, **server: Any) -> AsyncIt
     """Serve a config; a function that makes a client of whoever it is given."""
     settings = Settings(database=DatabaseSettings(url=database_url), server=ServerSettings(**server), _env_file=None)
     app = create_configured_server(load_config(path), settings, auth=Anonymous())
-    async with alive(app):
-        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+    async with alive(app) as state:
+
+        async def with_state(scope: Any, receive: Any, send: Any) -> None:
+            await app({**scope, "state": dict(state)}, receive, send)
+
+        transport = httpx.ASGITransport(app=with_state, raise_app_exceptions=False)
 
         def client(user: str = "", **headers: str) -> httpx.AsyncClient:
             known = {"authorization": f"Bearer {user}"} if user else {}
@@ -77,8 +81,8 @@ async def config_served(path: Path, database_url: str, **server: Any) -> AsyncIt
 
 
 @asynccontextmanager
-async def alive(app: Any) -> AsyncIterator[None]:
-    """Live through an ASGI app's lifespan, as a server does."""
+async def alive(app: Any) -> AsyncIterator[dict[str, Any]]:
+    """Live through an ASGI app's lifespan, as a server does; what requests find in their state."""
     inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     state: dict[str, Any] = {}
@@ -91,7 +95,7 @@ async def alive(app: Any) -> AsyncIterator[None]:
         await task  # raises what went wrong
     assert started.result()["type"] == "lifespan.startup.complete", started.result()
     try:
-        yield
+        yield state
     finally:
         await inbox.put({"type": "lifespan.shutdown"})
         await task
