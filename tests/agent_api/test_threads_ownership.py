@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
@@ -12,14 +11,14 @@ import pytest
 from tests.agent_api.people import Clients
 from tests.agent_api.thread_graphs import got, made, sent
 
-AT = {"checkpoint": {"checkpoint_id": str(uuid4())}}
+AT = {"checkpoint": {"checkpoint_id": "6f1c9b1e-7a53-4c0e-9d43-2f1a6f7d0b11"}}
 ROUTES: list[tuple[str, str, Any]] = [
     ("GET", "", None),
     ("PATCH", "", {"metadata": {"mine": "now"}}),
     ("DELETE", "", None),
     ("GET", "/state", None),
     ("POST", "/state", {"values": {"log": ["x"]}, "as_node": "first"}),
-    ("GET", f"/state/{uuid4()}", None),
+    ("GET", "/state/6f1c9b1e-7a53-4c0e-9d43-2f1a6f7d0b11", None),
     ("POST", "/state/checkpoint", AT),
     ("GET", "/history", None),
     ("POST", "/history", {}),
@@ -55,7 +54,7 @@ async def test_somebody_elses_thread_is_none(user: Clients, alices: str, method:
 async def test_a_bad_id_and_an_unknown_one(api: httpx.AsyncClient, method: str, path: str, body: Any) -> None:
     bad = await call(api, method, f"/threads/nope{path}", body)
     assert (bad.status_code, bad.json()) == (422, {"detail": "Invalid thread ID: must be a UUID"})
-    assert (await call(api, method, f"/threads/{uuid4()}{path}", body)).status_code == 404
+    assert (await call(api, method, f"/threads/6f1c9b1e-7a53-4c0e-9d43-2f1a6f7d0b11{path}", body)).status_code == 404
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES, ids=IDS)
@@ -64,7 +63,7 @@ async def test_the_order_of_refusals(user: Clients, alices: str, method: str, pa
     needed = "threads:read" if method == "GET" or path in READS else "threads:write"
     other = "threads:write" if needed == "threads:read" else "threads:read"
     async with user("bob", **{"x-scopes": other}) as bob:
-        for thread in (alices, f"/threads/{uuid4()}"):
+        for thread in (alices, "/threads/6f1c9b1e-7a53-4c0e-9d43-2f1a6f7d0b11"):
             answer = await call(bob, method, f"{thread}{path}", body)
             assert (answer.status_code, answer.json()) == (403, {"detail": f"This needs the permission {needed}."})
     async with user("bob", **{"x-scopes": needed}) as bob:
