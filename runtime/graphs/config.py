@@ -27,6 +27,8 @@ _WITHOUT_EFFECT: Final[Mapping[str, str]] = {
     "store.index": "items are found by filter, not by meaning",
     "store.ttl": "items are kept for as long as each says itself",
     "checkpointer.ttl": "threads are kept for as long as each says itself",
+    "checkpointer.serde.pickle_fallback": "nothing is unpickled",
+    "checkpointer.serde.allowed_json_modules": "checkpoints hold no JSON of that kind",
     "webhooks.headers": "calls bear our signature and no other headers",
     "webhooks.env_prefix": "it is for webhooks.headers",
     "webhooks.url.max_url_length": "the length of an address is fixed",
@@ -195,7 +197,7 @@ def read_config(path: Path) -> ConfigFile:
     except ValidationError as exc:
         raise ConfigError(f"{path}: {'; '.join(_problems(exc))}.") from exc
     _refuse(path, file)
-    for key, why in _set_without_effect(given):
+    for key, why in _set_without_effect(file, given):
         log.warning("config_key_without_effect", file=str(path), key=key, why=why)
     for key in _unknown(file):
         log.warning("config_key_unknown", file=str(path), key=key, why="it has no effect; is it misspelt?")
@@ -228,7 +230,10 @@ def _refuse(path: Path, file: ConfigFile) -> None:
         )
 
 
-def _set_without_effect(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _set_without_effect(file: ConfigFile, given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    serde = file.checkpointer.serde
+    if serde is not None and serde.allowed_msgpack_modules is True:
+        yield "checkpointer.serde.allowed_msgpack_modules", "types of the state and the project come back; list others"
     for key, why in _WITHOUT_EFFECT.items():
         value: Any = given
         for part in key.split("."):

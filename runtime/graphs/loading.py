@@ -15,7 +15,8 @@ import structlog
 from ...core.errors import ConfigError
 from ...core.settings import Settings
 from ...store.checkpoints_borrowed import NOTHING, Brought
-from .config import ConfigFile, GraphEntry, environment_of, read_config
+from .config import CheckpointerEntry, ConfigFile, GraphEntry, environment_of, read_config
+from .kinds import Kinds, kinds_in
 from .modules import Modules
 from .registry import GraphRegistry
 
@@ -64,11 +65,12 @@ def load_config(path: Path) -> ServedConfig:
             for key, part in (("auth", file.auth), ("checkpointer", file.checkpointer), ("store", file.store))
         )
         app = modules.load("http.app", file.http.app) if file.http.app else None
+        kinds = kinds_in(modules.loaded()) | _listed(file.checkpointer)
     described = {name: entry.description for name, entry in graphs.items() if entry.description}
     return ServedConfig(
         path=path,
         file=file,
-        graphs=GraphRegistry(loaded, descriptions=described),
+        graphs=GraphRegistry(loaded, descriptions=described, kinds=kinds),
         auth=auth,
         app=app,
         brought=Brought(checkpointer=saver, store=store),
@@ -88,6 +90,11 @@ def settings_for(served: ServedConfig, settings: Settings) -> Settings:
     if served.file.http.disable_webhooks:
         hooks["enabled"] = False
     return settings.model_copy(update={"webhooks": settings.webhooks.model_copy(update=hooks)})
+
+
+def _listed(saver: CheckpointerEntry) -> Kinds:
+    named = saver.serde.allowed_msgpack_modules if saver.serde is not None else None
+    return frozenset(tuple(each) for each in named) if isinstance(named, list) else frozenset()
 
 
 def _entry(entry: str | GraphEntry) -> GraphEntry:

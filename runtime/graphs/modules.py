@@ -48,6 +48,17 @@ class Modules:
         finally:
             sys.modules.update(aside)
 
+    def loaded(self) -> list[ModuleType]:
+        """The project's own modules, as far as they were imported."""
+        own = [
+            module
+            for module in list(sys.modules.values())
+            if (file := getattr(module, "__file__", None)) is not None
+            and _is_below(file, [self._config.parent.resolve(), *self._folders])
+            and not _is_below(file, [Path(sys.prefix)])
+        ]
+        return [module for module in own if not module.__name__.startswith("codelab.")]
+
     def load(self, key: str, path: str) -> Any:
         """Import what a key of the config names.
 

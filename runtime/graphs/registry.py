@@ -18,6 +18,7 @@ from langgraph_sdk.runtime import AccessContext
 from ...core.errors import ConfigError, Forbidden, InvalidInput
 from ...core.types import Principal
 from .factories import Factory
+from .kinds import Kinds, giving_back, kinds_of
 from .user import user_of
 
 Graph = Pregel[Any, Any, Any, Any]
@@ -60,6 +61,7 @@ class GraphRegistry:
             both.
         descriptions: A sentence for people and models, by graph id.
         writable: The state keys that clients may write; all others are the graphs' own. None: every key.
+        kinds: Types, by module and name, that come back from checkpoints beside those of each graph's declared state.
 
     Raises:
         ConfigError: One of them is none of these.
@@ -71,10 +73,13 @@ class GraphRegistry:
         *,
         descriptions: Mapping[str, str] | None = None,
         writable: Collection[str] | None = None,
+        kinds: Collection[tuple[str, ...]] = (),
     ) -> None:
         self._graphs: dict[str, Graph | Factory] = {name: _source(name, graph) for name, graph in graphs.items()}
         self._descriptions = dict(descriptions or {})
         self._writable = frozenset(writable) if writable is not None else None
+        self._kinds = frozenset(kinds)
+        self._kinds_of_static: dict[str, Kinds] = {}
         self._spare_store = InMemoryStore()  # where the server has none, a factory still gets one
         self._system = {system_assistant_id(name): name for name in self._graphs}
 
@@ -133,15 +138,23 @@ class GraphRegistry:
             **asked: See `Asked`.
         """
         source = self._found(graph_id)
-        ours = {"checkpointer": asked["checkpointer"], "store": asked["store"]}
+        saver = asked["checkpointer"]
         if not isinstance(source, Factory):
-            yield source.copy(ours)
+            saver = giving_back(saver, self._given_back(graph_id, source))
+            yield source.copy({"checkpointer": saver, "store": asked["store"]})
             return
         store = asked["store"] or self._spare_store
         user = user_of(asked["principal"], asked["config"])
         runtime = source.runtime(asked["access"], user=user, store=store, context=asked.get("context"))
         async with source.made(asked["config"], runtime) as made:
-            yield _compiled(graph_id, made).copy(ours)
+            graph = _compiled(graph_id, made)
+            kinds = self._kinds | kinds_of(graph)
+            yield graph.copy({"checkpointer": giving_back(saver, kinds), "store": asked["store"]})
+
+    def _given_back(self, graph_id: str, graph: Graph) -> Kinds:
+        if graph_id not in self._kinds_of_static:
+            self._kinds_of_static[graph_id] = self._kinds | kinds_of(graph)
+        return self._kinds_of_static[graph_id]
 
     def _found(self, graph_id: str) -> Graph | Factory:
         source = self._graphs.get(graph_id)
