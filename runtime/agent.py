@@ -159,7 +159,7 @@ def graph_driver(storage: Storage, graphs: GraphRegistry, webhooks: WebhookServi
 
 def wire_agent(base: Base, graphs: GraphRegistry, webhooks: WebhookService) -> AgentRuntime:
     """Put the services together, on what the process has already."""
-    threads = AgentThreads(database=base.database, checkpoints=base.checkpoints, graphs=graphs, wakeups=base.wakeups)
+    threads = AgentThreads(log=base.log, checkpoints=base.checkpoints, graphs=graphs, wakeups=base.wakeups)
     assistants = AssistantService(database=base.database, graphs=graphs, threads=threads)
     runs = AgentRuns(
         log=base.log,

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.exc import IntegrityError
 
 from ...core.errors import Conflict, NotFound
 from ...core.types import Principal, ThreadStatus, new_id, utc_now
 from ...store.checkpoints import Checkpoints
-from ...store.engine import Database
+from ...store.eventlog import EventLog
 from ...store.models import ThreadRow
+from ...store.records import NewEvent
 from ...store.rows import insert_rows
 from ...store.wakeups import Wakeups
 from ..graphs.registry import GraphRegistry
@@ -36,21 +37,22 @@ from .shapes import (
 from .showing import Json, shown_thread, shown_ttl
 from .updating import StateWriter
 
+STATE_UPDATED: Final = "state.updated"
+
 
 class AgentThreads:
     """Threads of one principal at a time, as JSON. An id that is nobody's, or somebody else's, is `NotFound`.
 
     Args:
-        database: Where the rows are.
+        log: Told of changes by hand; through it, where the rows are.
         checkpoints: Where the state is.
         graphs: Read and change it.
         wakeups: Tells executors to stop runs, and wakes them.
     """
 
-    def __init__(
-        self, *, database: Database, checkpoints: Checkpoints, graphs: GraphRegistry, wakeups: Wakeups
-    ) -> None:
-        self._database = database
+    def __init__(self, *, log: EventLog, checkpoints: Checkpoints, graphs: GraphRegistry, wakeups: Wakeups) -> None:
+        self._log = log
+        self._database = database = log.database
         self._checkpoints = checkpoints
         holds = Holds(database=database, checkpoints=checkpoints, wakeups=wakeups)
         self._reader = StateReader(graphs, checkpoints)
@@ -131,7 +133,11 @@ class AgentThreads:
     async def update_state(self, principal: Principal, thread_id: str, sent: StateUpdate) -> Json:
         """Change a thread's state by hand; where the new checkpoint is."""
         with _named(thread_id):
-            return await self._writer.update(principal, thread_id, sent)
+            made = await self._writer.update(principal, thread_id, sent)
+        # A reference, written after the change: losing it in a crash costs a watcher one notice.
+        with suppress(NotFound):
+            await self._log.append(thread_id, [NewEvent(STATE_UPDATED, {"checkpoint": made["checkpoint"]})])
+        return made
 
     async def copy(self, principal: Principal, thread_id: str) -> Json:
         """Make a thread with the same checkpoints and metadata, a log of its own and no runs."""

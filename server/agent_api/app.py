@@ -16,12 +16,25 @@ from ...auth.sdk import SdkAuth
 from ...core.settings import DatabaseSettings, Settings
 from ...runtime.agent import AgentRuntime, build_agent_runtime
 from ...runtime.graphs.registry import GraphRegistry
-from ...store.checkpoints_borrowed import NOTHING, Brought
 from ..admission import Admitted
 from ..cors import cross_origin, rules_for
 from ..middleware import LOOPBACK, PUBLIC, SOCKETS, Correlate, Credential, Guard
 from ..version import version
-from . import assistants, crons, errors, mcp, meta, protocol, protocol_socket, runs, state, stateless, store, threads
+from . import (
+    assistants,
+    crons,
+    errors,
+    mcp,
+    meta,
+    protocol,
+    protocol_socket,
+    runs,
+    state,
+    stateless,
+    store,
+    thread_stream,
+    threads,
+)
 from .authorizing import Authorized
 from .headers import Headed
 from .shell import Prefixed, Shell, answers, describe_both, life_of, shadowed
@@ -34,6 +47,7 @@ _PARTS: Final[tuple[tuple[str, Any], ...]] = (
     ("runs", runs),
     ("threads", threads),
     ("threads", state),
+    ("threads", thread_stream),
     ("runs", protocol),
     ("runs", protocol_socket),
     ("store", store),
@@ -62,7 +76,6 @@ def create_agent_server(
     *,
     hosts: Collection[str] = LOOPBACK,
     shell: Shell = _BARE,
-    brought: Brought = NOTHING,
 ) -> ASGIApp:
     """Serve any LangGraph app: the Agent Server API over your graphs, as an ASGI app without globals.
 
@@ -72,8 +85,7 @@ def create_agent_server(
         auth: Turns credentials into principals; everything belongs to one. A `langgraph_sdk.Auth` decides too what
             each may do.
         hosts: Host names that requests may name; `*` allows any, for a server behind a proxy.
-        shell: What is around the API: an app of yours, a prefix, cross-origin rules.
-        brought: Your own saver and store.
+        shell: What is around the API: an app of yours, a prefix, cross-origin rules; your own saver and store.
 
     Raises:
         ConfigError: At the start: a graph is none, or the database is not at head.
@@ -84,7 +96,7 @@ def create_agent_server(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[Any]:
         async with (
-            build_agent_runtime(settings, registry, brought=brought) as app.state.agent,
+            build_agent_runtime(settings, registry, brought=shell.brought) as app.state.agent,
             life_of(shell.app) as state,
         ):
             yield state

@@ -24,7 +24,7 @@ def frame(record: LoggedEvent, *, resumable: bool) -> bytes:
     known: bytes | None = record.memo.get(("sse", resumable))
     if known is None:
         said = _said(record)
-        known = b"" if said is None else _bytes(*said, number=record.seq if resumable else None)
+        known = b"" if said is None else encode(*said, number=record.seq if resumable else None)
         record.memo["sse", resumable] = known
     return known
 
@@ -40,7 +40,8 @@ def _said(record: LoggedEvent) -> tuple[str, Any] | None:
     return None
 
 
-def _bytes(event: str, data: Any, *, number: int | None) -> bytes:
+def encode(event: str, data: Any, *, number: int | None) -> bytes:
+    """Write one frame, with an id where there is a number."""
     last = f"id: {number}-0\n\n" if number is not None else "\n"
     return f"event: {event}\ndata: {dump_json(data)}\n{last}".encode()
 
@@ -103,8 +104,13 @@ def event_stream(
             if not ended and on_leave is not None:
                 await asyncio.shield(on_leave())  # this task is cancelled already
 
+    return sse_response(chunks(), headers)
+
+
+def sse_response(chunks: AsyncGenerator[bytes, None], headers: Mapping[str, str] | None = None) -> EventSourceResponse:
+    """Answer with frames, kept alive by comments."""
     return EventSourceResponse(
-        chunks(),
+        chunks,
         headers={"cache-control": "no-store", **(headers or {})},
         ping=HEARTBEAT_S,
         ping_message_factory=lambda: ServerSentEvent(comment="heartbeat", sep="\n"),
