@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...auth.sdk import SdkAuth
-from ...core.errors import CodeLabError, Forbidden
+from ...core.errors import CodeLabError, Forbidden, InvalidInput
 from ...core.types import Principal
 from ...runtime.agent import AgentRuntime
 from ..admission import refuse, with_body
@@ -50,6 +50,7 @@ class Authorized:
             return
         case = Case(self._auth, scope["app"].state.agent, scope, principal)
         try:
+            _check_path(scope["path"])
             receive = await (case.request(receive) if scope["type"] == "http" else case.socket(receive))
         except ClientDisconnect:
             return
@@ -187,6 +188,12 @@ class Case:
         headers["content-length"] = str(len(raw))
         self._scope["headers"] = headers.raw
         return with_body(raw, receive)
+
+
+def _check_path(path: str) -> None:
+    """Refuse an address that the routes and the rules would read differently: to routes it may end in a line feed."""
+    if not path.isprintable():
+        raise InvalidInput("The address holds a control character")
 
 
 def _narrowed(body: Json, needed: Mapping[str, Any]) -> Json:
