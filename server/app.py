@@ -15,6 +15,7 @@ from ..core.settings import Settings
 from ..runtime.compose import Runtime, build_runtime
 from . import errors, health, pages
 from .agent_api.app import agent_app
+from .agent_api.shell import describe_both
 from .cors import cross_origin, rules_for
 from .middleware import LOOPBACK, Correlate, Credential, Guard
 from .rest import approvals, catalog, changes, events, runs, threads
@@ -100,10 +101,16 @@ def create_app(
     app.mount("/static", pages.static_files())
     app.add_route("/api/{path:path}", _unknown)
     app.mount("/", agents)  # last: whatever is not ours is the Agent Server API's
+    describe_both(agents, app)
+    _guard(app, settings, auth)
+    return app
+
+
+def _guard(app: FastAPI, settings: Settings, auth: Authenticator) -> None:
+    """Put the layers around the app, innermost first."""
     origins = settings.server.cors_origins
     app.add_middleware(Credential, auth=auth, origins=origins)
     app.add_middleware(Correlate)
     if origins:
         app.add_middleware(cross_origin, **rules_for(origins))
     app.add_middleware(Guard, hosts=hosts_of(settings))
-    return app

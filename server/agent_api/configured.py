@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from langgraph_sdk import Auth
 from starlette.types import ASGIApp
@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 from ...auth.local import Authenticator
 from ...core.errors import ConfigError
 from ...core.settings import Settings
-from ...runtime.graphs.config import HeaderNames, HttpEntry
+from ...runtime.graphs.config import HeaderNames
 from ...runtime.graphs.loading import ServedConfig, settings_for
 from ..app import authenticator, hosts_of
 from .app import create_agent_server
@@ -40,21 +40,22 @@ def create_configured_server(served: ServedConfig, settings: Settings, *, auth: 
             settings_for(served, settings),
             served.auth if served.auth is not None else auth or authenticator(settings),
             hosts=hosts_of(settings),
-            shell=_shell(served.file.http, served.app),
-            brought=served.brought,
+            shell=_shell(served),
         )
     except ConfigError as exc:
         raise ConfigError(f"{served.path}: {exc.message}") from exc
 
 
-def _shell(http: HttpEntry, app: Any) -> Shell:
+def _shell(served: ServedConfig) -> Shell:
+    http = served.file.http
     return Shell(
-        app=app,
+        app=served.app,
         guards_app=http.enable_custom_route_auth,
         prefix=http.mount_prefix.rstrip("/"),
         cors=http.cors.model_dump() if http.cors is not None else None,
         without=[part for part in _PARTS if getattr(http, f"disable_{part}")],
         headers=_names(http.configurable_headers),
+        brought=served.brought,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -14,7 +14,9 @@ from starlette.routing import Match, Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ...core.errors import ConfigError
+from ...store.checkpoints_borrowed import NOTHING, Brought
 from .errors import detail
+from .headers import Names
 
 _DESCRIPTIONS: Final = ("openapi_url", "docs_url", "redoc_url", "swagger_ui_oauth2_redirect_url")
 _REDIRECTS: Final = range(301, 309)
@@ -32,6 +34,7 @@ class Shell:
         cors: In place of the default rules.
         without: Parts of the API that are not served.
         headers: Names of request headers, with `*`, that runs get: those that are, but for those that are not.
+        brought: Its own saver and store.
     """
 
     app: Any = None
@@ -39,7 +42,8 @@ class Shell:
     prefix: str = ""
     cors: Mapping[str, Any] | None = None
     without: Collection[str] = ()
-    headers: tuple[tuple[str, ...], tuple[str, ...]] = field(default=((), ()))
+    headers: Names = ((), ())
+    brought: Brought = NOTHING
 
     def __post_init__(self) -> None:
         """Refuse what cannot be served."""
