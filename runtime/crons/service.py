@@ -26,6 +26,8 @@ from .schemas import Cron, CronChange, CronFilter, CronSearch, NewCron
 
 log = structlog.get_logger(__name__)
 
+BEHIND: Final = -1
+"""The priority of a cron's runs: somebody waits for the others."""
 _AT_ONCE: Final = 16
 _PATIENCE_S: Final = 1.0
 _OF_THE_ROW: Final = frozenset({"schedule", "timezone", "end_time", "enabled", "on_run_completed"})
@@ -162,6 +164,7 @@ class CronService:
                 return False
         try:
             asked = RunRequest.model_validate(row.payload | {"on_completion": row.on_run_completed})
+            asked.priority = BEHIND
             run = await self._runs.create(owner_of(row), row.thread_id, asked)
         except (CodeLabError, ValidationError) as exc:
             await self._failed(row, exc, now)
