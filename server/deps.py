@@ -29,9 +29,14 @@ class Scope:
         principal: Principal | None = getattr(request.state, "principal", None)
         if principal is None:
             raise Unauthenticated("Send Authorization: Bearer <token>.")
-        if self.permission not in principal.scopes:
-            raise Forbidden(f"This needs the permission {self.permission}.")
+        check_holds(principal, self.permission)
         return principal
+
+
+def check_holds(principal: Principal, permission: str) -> None:
+    """Raise `Forbidden` unless the principal holds a permission; for routes that need more for some requests."""
+    if permission not in principal.scopes:
+        raise Forbidden(f"This needs the permission {permission}.")
 
 
 def needs(permission: str) -> Any:

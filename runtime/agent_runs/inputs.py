@@ -12,6 +12,7 @@ from langgraph.types import Command, Send
 from ...store.models import RunRow
 
 _RESERVED: Final = ("__pregel", "langgraph_auth", "checkpoint_map")
+GOTO: Final = "goto takes names of nodes, and {node, input}"
 _OURS: Final = frozenset({"thread_id", "run_id", "checkpoint_id", "checkpoint_ns"})
 
 
@@ -57,6 +58,8 @@ def input_of(asked: Mapping[str, Any]) -> Any:
         return asked.get("input")
     update, goto = command.get("update"), command.get("goto")
     jumps = [goto] if isinstance(goto, str | Mapping) else goto or []
+    if not isinstance(jumps, list):
+        raise TypeError(GOTO)
     sent: dict[str, Any] = {"update": update} if update is not None else {}
     if "resume" in command:
         sent["resume"] = command["resume"]
@@ -73,7 +76,11 @@ def input_again(asked: Mapping[str, Any]) -> Any:
 
 
 def _jump(to: Any) -> Any:
-    return Send(to["node"], to.get("input")) if isinstance(to, Mapping) else to
+    if isinstance(to, Mapping):
+        if not isinstance(to.get("node"), str):
+            raise TypeError(GOTO)
+        return Send(to["node"], to.get("input"))
+    return to
 
 
 def keyed(command: dict[str, Any], interrupts: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -26,6 +26,9 @@ StreamMode = Literal[
 ]
 MultitaskStrategy = Literal["reject", "enqueue", "interrupt", "rollback"]
 Nodes = Literal["*"] | list[str]
+
+
+_OUR_WORD: Final = frozenset({"protocol", "priority"})
 
 
 def _listed(value: Any) -> Any:
@@ -84,8 +87,10 @@ class RunRequest(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _without_nulls(cls, sent: Any) -> Any:
-        """SDKs send `null` for what they leave out."""
-        return {k: v for k, v in sent.items() if v is not None} if isinstance(sent, dict) else sent
+        """SDKs send `null` for what they leave out; what is our own code's to say is no client's."""
+        if not isinstance(sent, dict):
+            return sent
+        return {name: value for name, value in sent.items() if value is not None and name not in _OUR_WORD}
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

@@ -34,7 +34,12 @@ CronField = Literal[
 
 
 def _aware(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value
+    if value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as exc:
+        raise ValueError("this time lies outside of the calendar") from exc
 
 
 Time = Annotated[datetime, AfterValidator(_aware)]

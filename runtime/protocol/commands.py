@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -125,9 +125,9 @@ class Commands:
         thread = await self._following.thread(principal, thread_id)
         runs = await self._runs.page(principal, thread_id, limit=1) if thread else ()
         run_id = params.get("run_id") or (str(runs[0].run_id) if runs else None)
-        if thread is None or run_id is None:
+        if thread is None or not _is_uuid(run_id):
             raise Refused("no_such_run", "No active run is bound to this thread.")
-        tree = tree_of(await self._log.read(thread_id, None, run_id=str(run_id)))
+        tree = tree_of(await self._log.read(thread_id, None, run_id=str(UUID(run_id))))
         if tree is None:
             raise Refused("no_such_run", "No active run is bound to this thread.")
         return success(number, {"tree": tree}, thread.last_seq)
@@ -150,6 +150,13 @@ def _uuid(thread_id: str) -> str:
         return str(UUID(thread_id))
     except ValueError:
         raise Refused("unknown_error", "422: Invalid thread ID") from None
+
+
+def _is_uuid(sent: Any) -> TypeGuard[str]:
+    try:
+        return isinstance(sent, str) and bool(UUID(sent))
+    except ValueError:
+        return False
 
 
 def is_command(sent: Any) -> bool:

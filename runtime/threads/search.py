@@ -22,7 +22,7 @@ MOST_STATES: Final = 5_000
 """How many states one search looks at: each is read and decoded."""
 _BATCH: Final = 100
 _ALIAS: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-_STEP: Final = re.compile(r"\.?([^.\[\]]+)|\[(-?\d+)\]")
+_STEP: Final = re.compile(r"\.?([^.\[\]]+)|\[(-?\d{1,9})\]")
 _ROOTS: Final = ("config", "interrupts", "metadata", "values")
 _SORTS: Final[dict[str, Any]] = {
     "thread_id": ThreadRow.id,

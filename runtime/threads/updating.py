@@ -57,7 +57,8 @@ class StateWriter:
         for change in (change for step in supersteps for change in step.updates):
             self._reader.graphs.check_written(change.values)
             self._reader.graphs.check_steered(change.command)
-        steps = [[_written(change) for change in step.updates] for step in supersteps]
+        with _told():
+            steps = [[_written(change) for change in step.updates] for step in supersteps]
         async with self._holds.on(principal, row.id, new=row) as held, self._writing(principal, held) as graph:
             await graph.abulk_update_state(_writes(CheckpointRef(), row), steps)
 

@@ -18,6 +18,7 @@ from ...runtime.assistants.schemas import (
     assistant_uuid,
 )
 from ...runtime.graphs.drawing import read_xray
+from ..deps import check_holds
 from .answers import json_answer
 from .deps import Agent, AssistantReader, AssistantWriter, body
 
@@ -85,7 +86,10 @@ async def delete_assistant(
     assistant_id: AssistantId, principal: AssistantWriter, agent: Agent, delete_threads: str = ""
 ) -> None:
     """Forget an assistant, with its threads if asked."""
-    await agent.assistants.delete(principal, assistant_id, delete_threads=delete_threads.lower() in _YES)
+    threads = delete_threads.lower() in _YES
+    if threads:
+        check_holds(principal, "threads:write")
+    await agent.assistants.delete(principal, assistant_id, delete_threads=threads)
 
 
 @router.post("/assistants/{assistant_id}/versions")

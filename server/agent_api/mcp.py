@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
+from pydantic_core import from_json
 from starlette.responses import JSONResponse
 
 from ...core.errors import CodeLabError
 from ...core.types import Principal
 from ...runtime.mcp.tools import AssistantTools, Called
 from ..version import version
+from .answers import json_answer
 from .deps import Agent, AssistantReader
 
 VERSIONS: Final = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
@@ -54,7 +55,7 @@ async def post(request: Request, principal: AssistantReader, agent: Agent) -> Re
         return _refused(number, problem)
     except CodeLabError as exc:
         return _refused(number, Problem(INTERNAL, exc.message))
-    return JSONResponse({"jsonrpc": "2.0", "id": number, "result": result})
+    return json_answer({"jsonrpc": "2.0", "id": number, "result": result})
 
 
 async def _read(request: Request) -> dict[str, Any]:
@@ -65,8 +66,8 @@ async def _read(request: Request) -> dict[str, Any]:
         known = ", ".join(VERSIONS)
         raise Problem(INVALID_REQUEST, f"MCP-Protocol-Version must be one of {known}.", status=400)
     try:
-        message = json.loads(await request.body())
-    except (ValueError, RecursionError):
+        message = from_json(await request.body())
+    except ValueError:
         raise Problem(PARSE_ERROR, "The body is not valid JSON.", status=400) from None
     if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
         raise Problem(INVALID_REQUEST, "Send one JSON-RPC 2.0 message.", status=400)

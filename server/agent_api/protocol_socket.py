@@ -7,12 +7,12 @@ given what it missed, then its answer. Who reads too slowly is closed with 1013 
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import aclosing, suppress
 from typing import Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from pydantic_core import from_json
 from starlette.websockets import WebSocketState
 
 from ...core.errors import BadRequest
@@ -99,8 +99,8 @@ class Conversation:
 
     async def _answer(self, text: str) -> None:
         try:
-            sent = json.loads(text)
-        except (ValueError, RecursionError):
+            sent = from_json(text)
+        except ValueError:
             await self._send(error(None, "invalid_argument", "Protocol commands must be valid JSON."))
             return
         method = sent.get("method") if is_command(sent) else None

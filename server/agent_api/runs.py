@@ -15,6 +15,7 @@ from ...runtime.agent import AgentRuntime
 from ...runtime.agent_runs.making import Made
 from ...runtime.agent_runs.schemas import AgentRun, RunRequest
 from ...store.records import LoggedEvent
+from ..deps import check_holds
 from .answers import json_answer
 from .deps import Agent, RunId, RunReader, RunWriter, ThreadId, body
 from .sse import event_stream, position
@@ -91,7 +92,7 @@ async def list_runs(  # noqa: PLR0917 - a route
     principal: RunReader,
     agent: Agent,
     limit: Annotated[int, Query(ge=1, le=1000)] = 10,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     status: RunStatus | None = None,
     select: Annotated[list[str] | None, Query()] = None,
 ) -> Response:
@@ -131,6 +132,8 @@ async def rejoin_run(  # noqa: PLR0917 - a route
     cancel_on_disconnect: bool = False,  # noqa: FBT001, FBT002 - a query parameter
 ) -> Response:
     """Follow a run from now on, or from an id on, also after it has ended (if it is resumable)."""
+    if cancel_on_disconnect:
+        check_holds(principal, "runs:write")
     run = await agent.runs.get(principal, thread_id, run_id)
     resumable = bool((run.kwargs or {}).get("stream_resumable"))
     _, head = await agent.log.head(thread_id)

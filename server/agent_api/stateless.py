@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
@@ -22,8 +23,8 @@ class Cancellation(BaseModel):
     """Which runs to stop: some of a thread, or all of a status."""
 
     status: Literal["pending", "running", "all"] | None = None
-    thread_id: str | None = None
-    run_ids: list[str] | None = Field(None, max_length=1000)
+    thread_id: UUID | None = None
+    run_ids: list[UUID] | None = Field(None, max_length=1000)
 
 
 @router.post("/runs")
@@ -67,6 +68,6 @@ async def cancel_runs(
     """Stop the runs of a thread that are named, or all that have a status."""
     if (sent.status is None) == (sent.run_ids is None):
         raise InvalidInput("Name either `status`, or `thread_id` with `run_ids`")
-    await agent.runs.cancel_many(
-        principal, status=sent.status, thread_id=sent.thread_id, run_ids=sent.run_ids, action=action
-    )
+    thread_id = str(sent.thread_id) if sent.thread_id is not None else None
+    run_ids = list(map(str, sent.run_ids)) if sent.run_ids is not None else None
+    await agent.runs.cancel_many(principal, status=sent.status, thread_id=thread_id, run_ids=run_ids, action=action)
