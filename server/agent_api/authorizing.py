@@ -18,6 +18,7 @@ from ...auth.sdk import SdkAuth
 from ...core.errors import CodeLabError, Forbidden, InvalidInput
 from ...core.types import Principal
 from ...runtime.agent import AgentRuntime
+from ...runtime.protocol.commands import error
 from ..admission import refuse, with_body
 from .filters import check_seen, joined, marks_of, wanted
 from .rules import Deed, Json, command_action, deed_of, sent_of, value_of
@@ -51,7 +52,7 @@ class Authorized:
         case = Case(self._auth, scope["app"].state.agent, scope, principal)
         try:
             _check_path(scope["path"])
-            receive = await (case.request(receive) if scope["type"] == "http" else case.socket(receive))
+            receive = await (case.request(receive) if scope["type"] == "http" else case.socket(receive, send))
         except ClientDisconnect:
             return
         except Nothing:
@@ -104,22 +105,25 @@ class Case:
         asked = await self._ask(deed, sent if isinstance(sent, dict) else {})
         return asked if isinstance(sent, dict) or sent is None else sent
 
-    async def socket(self, receive: Receive) -> Receive:
-        """Ask about a socket; what comes over it is asked about as it comes."""
+    async def socket(self, receive: Receive, send: Send) -> Receive:
+        """Ask about a socket; what comes over it is asked about as it comes, and refused in the protocol's words."""
         thread = self._scope["path"].removesuffix(_SOCKET).rpartition("/")[2]
         deed = Deed(resource="threads", action="read", ids={"thread_id": thread})
         await self._ask(deed, {})
 
         async def asked() -> Message:
-            message = await receive()
-            sent = _json(message.get("text") or message.get("bytes") or b"")
-            if command_action(sent) != "create_run":
-                return message
-            try:
-                made = await self._command(replace(deed, action="create_run"), sent)
-            except CodeLabError:
-                return {"type": "websocket.disconnect", "code": 1008}
-            return {"type": "websocket.receive", "text": json.dumps(made)}
+            while True:
+                message = await receive()
+                sent = _json(message.get("text") or message.get("bytes") or b"")
+                if command_action(sent) != "create_run":
+                    return message
+                try:
+                    made = await self._command(replace(deed, action="create_run"), sent)
+                except CodeLabError as exc:
+                    refusal = error(sent.get("id"), "permission_denied", exc.message)
+                    await send({"type": "websocket.send", "text": json.dumps(refusal)})
+                else:
+                    return {"type": "websocket.receive", "text": json.dumps(made)}
 
         return asked
 
