@@ -8,6 +8,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.checkpoint.serde.types import INTERRUPT
 from langgraph.pregel import Pregel
 from langgraph.store.base import BaseStore
 from langgraph.types import Interrupt
@@ -29,11 +31,11 @@ from ..runs.engine import Claimed, Desk, Ending
 from ..runs.execution import CANCELLED, ROLLED_BACK
 from ..runs.plain import plain
 from ..webhooks.service import WebhookService
-from .ending import Rest, settle
+from .ending import WAITS, Rest, settle
 from .feed import RestFeed
 from .inputs import config_of, input_again, input_of
+from .repository import occupy
 
-WAITS: Final = "interrupt"
 _ERROR_CHARS: Final = 20_000
 CLAIM: Final[ContextVar[Claimed]] = ContextVar("claim")
 """The run that executes in this context, for hosts that build handles for it."""
@@ -119,6 +121,9 @@ class GraphWork:
         """Open the graph and drive it."""
         CLAIM.set(self.claimed)
         run, driver = self.claimed.run, self.driver
+        if run.not_before is not None:
+            async with driver.log.transaction() as writing:
+                await occupy(writing, self.claimed.lease, run.thread_id)
         progressed = run.attempt > 1 and await self._left_a_checkpoint()
         config = config_of(run, recursion_limit=driver.settings.agents.recursion_limit, progressed=progressed)
         opened = driver.graphs.open(
@@ -175,8 +180,9 @@ class GraphWork:
         self.desk.fence()
         if ending.reason == ROLLED_BACK:
             await self._saver.drop_runs(self.claimed.run.thread_id, [self.claimed.run.id])
-        if self.rest is None:
-            self.rest = Rest(ending, values=self._feed.values if self._feed else None)
+        if self.rest is None or self.rest.ending is not ending:  # the graph may come to rest and fail in closing
+            asked = await self._left_open() if ending.status is RunStatus.INTERRUPTED else {}
+            self.rest = Rest(ending, interrupts=asked, values=self._feed.values if self._feed else None)
         if self._feed is not None:
             return self._feed.closing(ending.status, _told(ending))
         return (
@@ -192,20 +198,23 @@ class GraphWork:
     def rested(self, ending: Ending) -> None:
         """Nothing more to do."""
 
+    async def _newest(self) -> CheckpointTuple | None:
+        return await self._saver.aget_tuple({"configurable": {"thread_id": self.claimed.run.thread_id}})
+
     async def _left_a_checkpoint(self) -> bool:
-        newest = await self._saver.aget_tuple({"configurable": {"thread_id": self.claimed.run.thread_id}})
+        newest = await self._newest()
         return newest is not None and newest.metadata.get("run_id") == self.claimed.run.id
+
+    async def _left_open(self) -> dict[str, Any]:
+        """What the state asks, by task, where a run was stopped: the questions of the run before stand again."""
+        newest = await self._newest()
+        writes = newest.pending_writes if newest is not None else None
+        return {task: [plain(each) for each in asked] for task, channel, asked in writes or () if channel == INTERRUPT}
 
 
 def _told(ending: Ending) -> dict[str, str] | None:
     """What went wrong, for a client that waits for the end. To be stopped counts; to make room for the next run not."""
     return {"error": "Cancelled", "message": "The run was cancelled"} if ending.reason == CANCELLED else ending.error
-
-
-def _last_words(run: RunRow, ending: Ending) -> list[NewEvent]:
-    """What a run that never streamed says at its end."""
-    speaks = bool((run.kwargs or {}).get("protocol"))
-    return [last_word(run.graph_id or "", ending.status, _told(ending))] if speaks else []
 
 
 def _context(graph: Pregel[Any, Any, Any, Any], sent: dict[str, Any]) -> Any:

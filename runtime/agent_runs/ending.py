@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
-from sqlalchemy import and_, bindparam, case, exists, literal
+from sqlalchemy import and_, bindparam, case, exists, literal, or_
 
 from ...core.types import RunStatus, ThreadStatus, utc_now
 from ...store.eventlog import LogTransaction
@@ -21,12 +21,15 @@ from ..runs.execution import ROLLED_BACK
 from ..runs.plain import plain
 from ..webhooks.service import RunEnd, WebhookService
 
+WAITS: Final = "interrupt"
+"""Why a run ended that asks something."""
 LINGER: Final = timedelta(seconds=60)
 """How long a stateless run's thread outlives it: somebody may still read the end of its stream."""
 _RUNS: Final = table_of(RunRow)
 _THREADS: Final = table_of(ThreadRow)
+_DUE: Final = or_(_RUNS.c.not_before.is_(None), _RUNS.c.not_before <= bindparam("now"))
 _QUEUED: Final = exists().where(
-    and_(_RUNS.c.thread_id == _THREADS.c.id, _RUNS.c.status == RunStatus.PENDING.value, _RUNS.c.not_before.is_(None))
+    and_(_RUNS.c.thread_id == _THREADS.c.id, _RUNS.c.status == RunStatus.PENDING.value, _DUE)
 )
 _REST: Final = (
     _THREADS.update()
@@ -57,7 +60,7 @@ _DROP: Final = _RUNS.delete().where(HELD).returning(_RUNS.c.id)
 
 @dataclass(frozen=True)
 class Rest:
-    """Where a graph came to rest: how, what it asks (by task), and its last values."""
+    """Where a graph came to rest: how, what its state asks (by task), and its last values."""
 
     ending: Ending
     interrupts: dict[str, Any] = field(default_factory=dict)
@@ -68,8 +71,9 @@ class Rest:
         """What the thread does from now on."""
         if self.ending.status in {RunStatus.ERROR, RunStatus.TIMEOUT}:
             return ThreadStatus.ERROR
-        cancelled = self.ending.status is RunStatus.INTERRUPTED and self.ending.reason != ROLLED_BACK
-        return ThreadStatus.INTERRUPTED if cancelled else ThreadStatus.IDLE
+        if self.ending.reason == ROLLED_BACK:
+            return ThreadStatus.INTERRUPTED if self.interrupts else ThreadStatus.IDLE
+        return ThreadStatus.INTERRUPTED if self.ending.status is RunStatus.INTERRUPTED else ThreadStatus.IDLE
 
 
 async def settle(
@@ -85,7 +89,7 @@ async def settle(
     finished |= {"reason": ending.reason} if ending.reason else {}
     finished |= {"error": ending.error} if ending.error else {}
     asked = [each for task in rest.interrupts.values() for each in task]
-    finished |= {"interrupts": asked} if asked else {}
+    finished |= {"interrupts": asked} if asked and ending.reason == WAITS else {}
     await writing.log(run.thread_id, [*said, NewEvent("run.finished", finished)], run_id=run.id, attempt=run.attempt)
     lingers = bool(run.kwargs and run.kwargs.get("temporary"))
     thread: dict[str, Any] = {

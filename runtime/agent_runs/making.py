@@ -113,7 +113,7 @@ class RunMaker:
             active = {} if fresh else await inflight(writing.session, thread.id)
             if active:
                 stopped = await self._make_room(writing, thread, active, request.multitask_strategy)
-                active = {} if not stopped and request.multitask_strategy in {"interrupt", ROLLBACK} else active
+                active = await inflight(writing.session, thread.id)
             row = row_of(principal, thread, assistant, request, temporary=thread_id is None)
             after = thread.last_seq
             await _occupy(writing, thread, row, fresh=fresh)

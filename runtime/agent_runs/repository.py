@@ -8,8 +8,10 @@ from typing import Any
 from sqlalchemy import bindparam, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ...core.types import Principal, RunStatus, utc_now
-from ...store.models import RunRow
+from ...core.types import Principal, RunStatus, ThreadStatus, utc_now
+from ...store.appending import LogTransaction
+from ...store.lease import Lease
+from ...store.models import RunRow, ThreadRow
 from ..runs.repository import ACTIVE, GRAPH, HOLD
 from ..scope import mine
 
@@ -42,12 +44,30 @@ async def ask_to_stop(session: AsyncSession, run_ids: Sequence[str], action: str
     """Note on active runs that they shall stop; the ids of those that are active."""
     asked = (
         update(RunRow)
-        .where(RunRow.id.in_(run_ids), RunRow.status.in_(ACTIVE))
+        .where(RunRow.id.in_(run_ids), RunRow.status.in_(ACTIVE), RunRow.kind != HOLD)
         .values(cancel_requested=True, cancel_action=action, updated_at=utc_now())
         .returning(RunRow.id)
         .execution_options(synchronize_session=False)
     )
     return (await session.scalars(asked)).all()
+
+
+async def unfinished(session: AsyncSession, thread_id: str) -> dict[str, str]:
+    """Name a thread's runs that are not over, also those that start later, with their status."""
+    rows = select(RunRow.id, RunRow.status).where(RunRow.thread_id == thread_id, RunRow.status.in_(ACTIVE))
+    return {row.id: row.status for row in (await session.execute(rows)).all()}
+
+
+async def occupy(writing: LogTransaction, lease: Lease, thread_id: str) -> None:
+    """Mark the thread of a run that starts later than it was made: it was at rest until now.
+
+    Raises:
+        LostLease: The run is somebody else's by now.
+    """
+    await writing.lock(thread_id)
+    await lease.hold(writing.session)
+    busy = update(ThreadRow).where(ThreadRow.id == thread_id)
+    await writing.session.execute(busy.values(status=ThreadStatus.BUSY, updated_at=utc_now()))
 
 
 async def runs_of(

@@ -8,17 +8,18 @@ from contextlib import suppress
 from typing import Any
 
 from ...core.errors import Conflict, NotFound
-from ...core.types import Principal, RunStatus, ThreadStatus
+from ...core.types import Principal, RunStatus, ThreadStatus, utc_now
 from ...store.eventlog import EventLog, LogTransaction
 from ...store.models import RunRow, ThreadRow
 from ...store.records import LoggedEvent
 from ...store.wakeups import Wakeups
-from ..runs.execution import Execution
+from ..runs.execution import ROLLED_BACK, Execution
 from ..runs.executor import Executor
 from ..runs.repository import get_run
 from ..threads.repository import get_thread
+from .ending import LINGER
 from .making import ROLLBACK, Made, RunMaker, log_dropped
-from .repository import active_of, ask_to_stop, drop_pending, inflight, runs_of
+from .repository import active_of, ask_to_stop, drop_pending, inflight, runs_of, unfinished
 from .schemas import AgentRun, RunRequest
 from .values import Values, error_of
 
@@ -132,10 +133,10 @@ class AgentRuns:
         return self._log.tail(thread_id, after, run_id)
 
     async def active(self, principal: Principal, thread_id: str) -> Mapping[str, str]:
-        """Name the thread's runs that run or are due."""
+        """Name the thread's runs that are not over."""
         async with self._log.database.read() as session:
             await get_thread(session, principal, thread_id)
-            return await inflight(session, thread_id)
+            return await unfinished(session, thread_id)
 
     async def page(
         self, principal: Principal, thread_id: str, *, limit: int = 10, offset: int = 0, status: str | None = None
@@ -163,6 +164,8 @@ class AgentRuns:
             if execution.ended.cancelled():
                 return None
             raise
+        if ending.reason == ROLLED_BACK:
+            return None  # the state is what it was before
         if ending.error is not None:
             return (error_of(ending.error),)
         return (self._values.shown(getattr(execution.work, "rest", None)),)
@@ -181,7 +184,10 @@ class AgentRuns:
         writing.session.expunge(row)
         alone = not await inflight(writing.session, thread.id)
         await log_dropped(writing, thread.id, row.id, action, alone=str(row.graph_id) if alone else None)
-        if alone:
-            thread.status = ThreadStatus.INTERRUPTED if thread.interrupts else ThreadStatus.IDLE
-            await writing.session.flush()
+        if alone and thread.status == ThreadStatus.BUSY:
+            failed = ThreadStatus.ERROR if thread.error else ThreadStatus.IDLE
+            thread.status = ThreadStatus.INTERRUPTED if thread.interrupts else failed
+        if alone and row.kwargs and row.kwargs.get("temporary"):
+            thread.expires_at = utc_now() + LINGER
+        await writing.session.flush()
         return True

@@ -19,14 +19,17 @@ _DUE = or_(RunRow.not_before.is_(None), RunRow.not_before <= bindparam("now"))
 _EARLIER_DUE = or_(_EARLIER.not_before.is_(None), _EARLIER.not_before <= bindparam("now"))
 _NEXT = (
     select(RunRow.id)
-    .where(RunRow.status == RunStatus.PENDING, _DUE)
+    .where(RunRow.status == RunStatus.PENDING, _DUE, RunRow.kind.in_(bindparam("kinds", expanding=True)))
     .where(~exists().where(_OTHER.thread_id == RunRow.thread_id, _OTHER.status == RunStatus.RUNNING))
     .where(
-        ~exists().where(
+        # A run that began already goes on before any other: the thread stands in the middle of it.
+        (RunRow.attempt > 0)
+        | ~exists().where(
             _EARLIER.thread_id == RunRow.thread_id,
             _EARLIER.status == RunStatus.PENDING,
             _EARLIER_DUE,
             or_(
+                _EARLIER.attempt > 0,
                 _EARLIER.created_at < RunRow.created_at,
                 (_EARLIER.created_at == RunRow.created_at) & (_EARLIER.id < RunRow.id),
             ),
@@ -66,7 +69,8 @@ async def take_next(engine: Engine, owner: str) -> Claimed | None:
         try:
             async with database.transaction() as session:
                 statement = _CLAIMS[not database.is_sqlite]
-                row = (await session.scalars(statement, {"by": owner, "now": utc_now()})).one_or_none()  # type: ignore[call-overload]
+                asked = {"by": owner, "now": utc_now(), "kinds": list(engine.drivers)}
+                row = (await session.scalars(statement, asked)).one_or_none()  # type: ignore[call-overload]
                 if row is None:
                     return None
                 return await engine.drivers[row.kind].claimed(session, row, Lease(row.id, row.attempt, owner))

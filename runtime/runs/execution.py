@@ -15,6 +15,7 @@ from ...core.events import DomainEvent, RunEnded, RunStarted
 from ...core.types import RunStatus, utc_now
 from ...store.lease import LostLease
 from ...store.models import RunRow
+from ...store.outage import is_outage
 from ..failures import told
 from .engine import Claimed, Desk, Ending, Engine, about
 from .recorder import Recorder
@@ -24,6 +25,7 @@ log = structlog.get_logger(__name__)
 CANCELLED: Final = "cancelled"
 ROLLED_BACK: Final = "rollback"
 DISPLACED: Final = "displaced"
+_TAKEN: Final = "This run belongs to another worker"
 _TIMED_OUT: Final = {"code": "timeout", "message": "The run took too long"}
 
 
@@ -32,12 +34,14 @@ class Execution:
 
     Attributes:
         ended: Resolves to the ending once that is committed; cancelled when the run is lost or goes back to the queue.
+        went_back: Whether the run went back to the queue.
     """
 
     def __init__(self, claimed: Claimed, engine: Engine) -> None:
         self.claimed = claimed
         self.lease = claimed.lease
         self.ended: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        self.went_back = False
         self._engine = engine
         self._control = RunControl()
         self._confirmed = time.time()
@@ -108,8 +112,12 @@ class Execution:
 
     async def _ending(self) -> Ending | None:
         """Stream to the end, the time-out or a stop; None when the run goes back to the queue."""
+        if self._lost:
+            raise LostLease(_TAKEN)
         if self._cancelled:
             return self._stopped()
+        if self._released:
+            return None
         self._streaming = asyncio.create_task(self.work.stream())
         try:
             done, _ = await asyncio.wait({self._streaming}, timeout=self._engine.settings.runs.timeout_s)
@@ -128,14 +136,18 @@ class Execution:
     def _judge(self, streamed: asyncio.Task[Ending]) -> Ending | None:
         if streamed.cancelled():
             if self._lost:
-                raise LostLease("This run belongs to another worker")
+                raise LostLease(_TAKEN)
             return None if self._released else self._stopped()
         failure = streamed.exception()
+        if isinstance(failure, LostLease):
+            raise failure
+        if self._cancelled and (failure is not None or self._action == ROLLED_BACK):
+            return self._stopped()  # graphs may answer a stop with an exception, or overhear it
         if failure is None:
             return streamed.result()
         if isinstance(failure, GraphDrained):
             return None
-        if isinstance(failure, LostLease):
+        if is_outage(failure):  # the run did nothing wrong: it is delivered again, once its lease is over
             raise failure
         log.error("run_failed", run_id=self.lease.run_id, **told(failure))
         return Ending(status=RunStatus.ERROR, error=self.work.describe(failure))
@@ -162,6 +174,7 @@ class Execution:
                 .where(RunRow.id == self.lease.run_id)
                 .values(**pending, handed_back=RunRow.handed_back + 1)
             )
+        self.went_back = True
 
     def _about(self) -> dict[str, Any]:
         return about(self.claimed.run, self.work.agent)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from sqlalchemy import select, update
@@ -25,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 DRAIN_S: Final = 5.0
 _RETRY_S: Final = 0.5
+_REMEMBERED: Final = 256
 
 
 class Executor:
@@ -41,8 +43,10 @@ class Executor:
         self._name = str(owner)
         self._engine = engine
         self._seats = Seats(engine.settings.runs.max_concurrent)
+        self._wakeups = wakeups
         self._hungry = asyncio.Event()
         self._unmet = False
+        self._stops: deque[str] = deque(maxlen=_REMEMBERED)
         self._active: dict[str, Execution] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
@@ -110,7 +114,12 @@ class Executor:
         """Execute a claimed run on the seat that was taken for it."""
         execution = Execution(claimed, self._engine)
         self._active[claimed.run.id] = execution
-        task = asyncio.create_task(self._drive(execution))
+        self._begin(self._drive(execution))
+        if claimed.run.id in self._stops:  # asked for between the claim and now
+            self._stop(claimed.run.id)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -119,6 +128,7 @@ class Executor:
             await self._hungry.wait()
             await self._seats.take()
             self._hungry.clear()
+            self._unmet = True  # until the answer is there: a run may end after the table was read
             try:
                 claimed = await take_next(self._engine, self._name)
             except Exception as exc:  # noqa: BLE001 - the worker loop: a database that blinks must not end it
@@ -145,12 +155,16 @@ class Executor:
             self._seats.give_back()
             if self._unmet:  # somebody asked in vain while this run kept its thread busy
                 self._hungry.set()
+        if execution.went_back:
+            self._wakeups.ready(run_id)
 
     def _stop(self, run_id: str) -> None:
         """Stop a run if it executes here; what kind of stop it is stands on its row."""
         execution = self._active.get(run_id)
         if execution is not None:
-            asyncio.get_running_loop().create_task(self._obey(execution))
+            self._begin(self._obey(execution))
+        else:
+            self._stops.append(run_id)
 
     async def _obey(self, execution: Execution) -> None:
         with suppress(OSError, SQLAlchemyError):  # then the heartbeat obeys

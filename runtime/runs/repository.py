@@ -27,6 +27,7 @@ _TURNS = table_of(TurnRow)
 _RUN = select(RunRow).where(
     RunRow.id == bindparam("id"),
     RunRow.thread_id == bindparam("thread"),
+    RunRow.kind != HOLD,
     mine_bound(RunRow),
 )
 _ACTIVE = select(RunRow.id).where(RunRow.thread_id == bindparam("thread"), RunRow.status.in_(ACTIVE)).limit(1)

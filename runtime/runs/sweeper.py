@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -99,8 +100,9 @@ class Sweeper:
         async with self._engine.log.database.read() as session:
             rows = await running_rows(session)
         for row in rows:
-            if row.id not in self._executor.active and self._is_orphan(row):
-                await self._take_back(row)
+            known = row.kind in self._engine.drivers
+            if known and row.id not in self._executor.active and self._is_orphan(row):
+                await self._attempt("orphan", partial(self._take_back, row))  # one that resists keeps no other waiting
 
     def _is_orphan(self, row: RunRow) -> bool:
         owner = Owner.parse(row.owner or "")

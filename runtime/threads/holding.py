@@ -143,6 +143,8 @@ class Holds:
 
     async def _give_back(self, lease: Lease, thread_id: str, held: Held | None = None) -> None:
         async with self._database.transaction() as session:
+            # Thread before run, as everybody locks; and whoever queues a run behind this hold is done, or comes after.
+            await session.execute(select(ThreadRow.id).where(ThreadRow.id == thread_id).with_for_update())
             gone = delete(RunRow).where(RunRow.id == lease.run_id).returning(RunRow.id)
             kept = (await session.scalars(gone)).one_or_none() is not None
             if held is not None and not kept:
