@@ -73,7 +73,7 @@ probe: $(STAMP)-dev ## The same calls against `langgraph dev` and us; no unexpla
 	@$(BIN)/python -m tests.conformance.probe $(ARGS)
 
 chaos: $(STAMP)-dev ## Kill, pause and cut off real processes; ARGS=--short for half a minute's storm
-	@$(BIN)/pytest -n 0 tests/chaos $(ARGS)
+	@$(BIN)/pytest -n 2 tests/chaos $(ARGS)
 
 lock: $(BIN)/uv ## Resolve the lock files anew
 	@$(UV) compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --all-extras pyproject.toml -o requirements-dev.lock

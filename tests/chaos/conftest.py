@@ -16,7 +16,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, default=0, help="what the storm's dice are thrown with")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--short", default=True):
+        items[:] = [item for item in items if item.get_closest_marker("long") is None]
     for item in items:
         if "/chaos/" in item.path.as_posix():
             item.add_marker(pytest.mark.chaos)

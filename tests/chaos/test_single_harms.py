@@ -58,6 +58,7 @@ def test_kill_of_a_worker(start_fleet: Start) -> None:
     whole(fleet, promised=[run])
 
 
+@pytest.mark.long
 def test_kill_of_every_worker_at_once(start_fleet: Start) -> None:
     fleet = start_fleet()
     threads = threads_of(fleet, 6)
@@ -167,7 +168,7 @@ def written(fleet: Fleet) -> list[int]:
     return [rows(fleet.database_url, query)[0].n for query in queries]
 
 
-@pytest.mark.parametrize("reset", [False, True], ids=["silence", "reset"])
+@pytest.mark.parametrize("reset", [pytest.param(False, marks=pytest.mark.long), True], ids=["silence", "reset"])
 def test_a_cut_to_postgres(start_fleet: Start, reset: bool) -> None:
     fleet = start_fleet()
     threads = threads_of(fleet, 4)

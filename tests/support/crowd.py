@@ -17,6 +17,10 @@ from .kills import rows
 from .service import until
 
 _OPEN = "SELECT count(*) AS n FROM runs WHERE status IN ('pending', 'running')"
+_LEFT = (
+    "SELECT status, attempt, owner, heartbeat_at, now() AS now, cancel_requested, thread_id FROM runs"
+    " WHERE status IN ('pending', 'running') ORDER BY status DESC LIMIT 10"
+)
 
 
 def threads_of(fleet: Fleet, count: int) -> list[str]:
@@ -71,7 +75,10 @@ def in_parallel(work: Callable[[int], Any], count: int) -> list[Any]:
 
 def quiet(fleet: Fleet, *, seconds: float = 60) -> None:
     """Wait until no run is open; nobody kills meanwhile."""
-    until(lambda: rows(fleet.database_url, _OPEN)[0].n == 0, "all runs to end", seconds=seconds)
+    try:
+        until(lambda: rows(fleet.database_url, _OPEN)[0].n == 0, "all runs to end", seconds=seconds)
+    except AssertionError as exc:
+        raise AssertionError(f"{exc}: {rows(fleet.database_url, _LEFT)}") from exc
 
 
 def whole(fleet: Fleet, *, promised: Iterable[str] = ()) -> None:
@@ -87,11 +94,20 @@ def whole(fleet: Fleet, *, promised: Iterable[str] = ()) -> None:
     invariants.never_back(traces, fleet.paused)
     invariants.paid_for(url, traces)
     with fleet.client() as client:
-        states = {
-            row.id: client.get(f"/threads/{row.id}/state").raise_for_status().json()["values"].get("done", [])
-            for row in rows(url, "SELECT id FROM threads")
-        }
+        states = {row.id: _done(client, row.id) for row in rows(url, "SELECT id FROM threads")}
     invariants.remembered_once(url, states)
+
+
+def _done(client: httpx.Client, thread: str) -> list[str]:
+    """What a thread's state remembers; a first read after a cut may still meet a connection that is dead."""
+    answer = until(lambda: _read(client, thread), f"the state of {thread}", seconds=20)
+    done: list[str] = answer.json()["values"].get("done", [])
+    return done
+
+
+def _read(client: httpx.Client, thread: str) -> httpx.Response | None:
+    answer = client.get(f"/threads/{thread}/state")
+    return answer if answer.is_success else None
 
 
 class Storm:

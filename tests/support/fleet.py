@@ -39,8 +39,16 @@ class Member:
 
     def start(self) -> None:
         """Start it, and wait until it answers if it is one that answers."""
+        self.launch()
+        self.answer()
+
+    def launch(self) -> None:
+        """Start it, and wait for nothing."""
         self.process = spawn(self.argv, log=self.log, env=self.env, cwd=self.log.parent)
-        if url := self.ready:
+
+    def answer(self) -> None:
+        """Wait until it answers if it is one that answers."""
+        if (url := self.ready) and self.process:
             wait_until(lambda: answers(url), self.process, self.log, seconds=60)
 
     def kill(self) -> None:
@@ -127,7 +135,8 @@ def fleet(server: Postgres, *, workers: int = 2, executes: bool = False) -> Iter
             running = _fleet(Path(folder), server.url(name), proxy, workers=workers, executes=executes)
             try:
                 for member in (running.broker, running.server, *running.workers):
-                    member.start()
+                    member.launch()
+                running.server.answer()
                 yield running
             finally:
                 for member in (*running.workers, running.server, running.broker):

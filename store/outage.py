@@ -1,0 +1,27 @@
+"""Telling a database that is out of reach from everything else that goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+from sqlalchemy.exc import DBAPIError
+
+
+def is_outage(failure: BaseException | None) -> bool:
+    """Whether a failure is, or was caused by, a connection that ended or could not be had."""
+    return any(_lost(each) for each in _chain(failure))
+
+
+def _lost(failure: BaseException) -> bool:
+    if isinstance(failure, DBAPIError):
+        return failure.connection_invalidated or isinstance(failure.orig, psycopg.OperationalError)
+    return isinstance(failure, psycopg.OperationalError)
+
+
+def _chain(failure: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while failure is not None and id(failure) not in seen:
+        seen.add(id(failure))
+        yield failure
+        failure = failure.__cause__ or failure.__context__
