@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -32,6 +33,7 @@ from .checkpoints_columns import Blobs, Numbers, Texts, teach
 from .checkpoints_fence import Fence, Fenced, checked, lost, no_fence, writer
 from .lease import Lease
 from .serde import make_serde
+from .texts import clean_text, dump_json
 
 Pool = AsyncConnectionPool[AsyncConnection[DictRow]]
 
@@ -92,7 +94,7 @@ class PostgresSaver(Fenced, AsyncPostgresSaver):
             *key,
             configurable.get("checkpoint_id"),
             json.dumps({**checkpoint, "channel_values": inline}),
-            json.dumps(get_serializable_checkpoint_metadata(config, metadata)),
+            dump_json(get_serializable_checkpoint_metadata(config, metadata)),
         )
         await self._write(
             _Write(key, self.lease, [row], self._dump_blobs(thread_id, namespace, blobs, versions) if versions else ())
@@ -225,13 +227,22 @@ def _split(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     inline: dict[str, Any] = {}
     blobs: dict[str, Any] = {}
     for channel, value in values.items():
-        if value is None or isinstance(value, str | int | float):
+        if _fits_json(value):
             inline[channel] = value
             continue
         blobs[channel] = value
         if isinstance(value, _DeltaSnapshot):
             inline[channel] = True
     return inline, blobs
+
+
+def _fits_json(value: Any) -> bool:
+    """Whether PostgreSQL's JSON can hold a value: no NaN, no infinity, no NUL, no half of a character."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, str):
+        return clean_text(value) == value
+    return value is None or isinstance(value, int)
 
 
 def _turns(batch: Sequence[_Write]) -> list[list[_Write]]:

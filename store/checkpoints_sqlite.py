@@ -30,6 +30,7 @@ from .checkpoints_fence import Fenced, checked, lost, writer
 from .lease import Lease
 from .serde import make_serde
 from .sqlite import SteadyConnection
+from .texts import dump_json
 
 Turn = Callable[[], AbstractAsyncContextManager[Any]]
 
@@ -105,7 +106,7 @@ class SqliteSaver(Fenced, AsyncSqliteSaver):
     ) -> RunnableConfig:
         """Write a checkpoint."""
         place = _place(config)
-        kept = json.dumps(get_checkpoint_metadata(config, metadata), ensure_ascii=False).encode("utf-8", "ignore")
+        kept = dump_json(get_checkpoint_metadata(config, metadata), escaped=False).encode()
         row = (
             *place,
             checkpoint["id"],

@@ -72,7 +72,9 @@ class Database:
 
     def _engine(self) -> AsyncEngine:
         if not self.is_sqlite:
-            return create_async_engine(self.url, pool_size=10, max_overflow=10, json_serializer=dump_json)
+            return create_async_engine(
+                self.url, pool_size=10, max_overflow=10, json_serializer=dump_json, hide_parameters=True
+            )
         file = self.url.database or ""
         if self.in_memory:
             # A shared cache, kept alive by a connection of its own: a pool of one would lose everything as soon as it
@@ -82,6 +84,7 @@ class Database:
         engine = create_async_engine(
             self.url,
             json_serializer=dump_json,
+            hide_parameters=True,  # they are what people said: neither logs nor answers repeat them
             poolclass=AsyncAdaptedQueuePool,
             async_creator=partial(
                 open_connection,

@@ -20,6 +20,9 @@ def capped(settings: RunSettings, *, agents: Collection[str], limits: AgentsSett
     Raises:
         InvalidInput: `unknown_agent`, or settings that make no sense.
     """
+    for name in ("agent", "approval_mode", "model", "workspace"):
+        if not isinstance(getattr(settings, name), str | None):
+            raise InvalidInput(f"{name} must be a text")
     if settings.agent is not None and settings.agent not in agents:
         known = ", ".join(sorted(agents))
         raise InvalidInput(f"There is no agent {settings.agent!r}; there are {known}", code="unknown_agent")
@@ -36,6 +39,8 @@ def capped(settings: RunSettings, *, agents: Collection[str], limits: AgentsSett
 
 
 def _cap(name: str, asked: int | None, limit: int) -> int | None:
+    if asked is not None and not isinstance(asked, int):
+        raise InvalidInput(f"{name} must be a whole number")
     if asked is not None and asked < 1:
         raise InvalidInput(f"{name} must be at least 1")
     return min(asked, limit) if asked is not None else None

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Final
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.errors import InvalidUpdateError
 from langgraph_sdk.runtime import AccessContext
 
 from ...core.errors import NotFound
@@ -22,8 +23,9 @@ from .shapes import CheckpointRef, HistoryQuery, StateQuery
 from .showing import Json, graph_of, no_state, resting, shown_state, shown_values
 
 _AT_ONCE: Final = 8
-_NoSubgraph: Final = ValueError
-"""What LangGraph raises when a checkpoint's namespace names no sub-graph of the graph."""
+_UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, NotImplementedError, InvalidUpdateError)
+"""What LangGraph raises when a checkpoint's namespace names no sub-graph of the graph, and what reducers raise of an
+input that they did not take: it waits in the thread's checkpoint, and every look at the state meets it again."""
 NEWEST: Final = StateQuery(checkpoint=CheckpointRef())
 
 
@@ -70,7 +72,7 @@ class StateReader:
             return no_state()
         async with self.graph(principal, graph_id) as graph:
             config: Any = query.checkpoint.config(row.id)
-            with suppress(_NoSubgraph):
+            with suppress(*_UNREADABLE):
                 state = await graph.aget_state(config, subgraphs=query.subgraphs)
                 return shown_state(state, query.select)
         return no_state()
@@ -85,7 +87,7 @@ class StateReader:
         wanted = json.loads(dump_json(query.metadata)) or None  # as metadata is stored
         async with self.graph(principal, graph_id) as graph:
             found = graph.aget_state_history(config, filter=wanted, before=before, limit=query.limit)
-            with suppress(_NoSubgraph):
+            with suppress(*_UNREADABLE):
                 return [shown_state(state, query.select) async for state in found]
         return []
 
@@ -111,7 +113,9 @@ class StateReader:
                     return None
                 config: Any = CheckpointRef().config(row.id)
                 async with seats:
-                    return shown_values(await graph.aget_state(config))
+                    with suppress(*_UNREADABLE):
+                        return shown_values(await graph.aget_state(config))
+                return None
 
             return list(await asyncio.gather(*map(read, rows)))
 

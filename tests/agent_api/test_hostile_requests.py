@@ -116,3 +116,29 @@ async def test_who_may_write_assistants_deletes_no_threads(user: Clients, api: h
         answer = await writer.delete(f"/assistants/{made_of}", params={"delete_threads": "true"})
         assert (answer.status_code, answer.json()) == (403, {"detail": "This needs the permission threads:write."})
         assert (await writer.delete(f"/assistants/{made_of}")).status_code == 204
+
+
+@pytest.mark.parametrize("messages", [None, [1], [[]], {"x": 1}])
+async def test_an_input_that_no_reducer_takes_spoils_no_search(api: httpx.AsyncClient, messages: object) -> None:
+    """It waits in the thread's checkpoint, where every look at the state meets it again."""
+    good, bad = await made(api, "talk", sent={"messages": "hi"}), await made(api)
+    failed = await api.post(f"{bad}/runs/wait", json={"assistant_id": "talk", "input": {"messages": messages}})
+    assert "__error__" in failed.json()
+    found = {f"/threads/{each['thread_id']}": each for each in (await api.post("/threads/search", json={})).json()}
+    assert found.keys() == {good, bad}
+    assert found[good]["values"]["messages"]
+    for path in (bad, f"{bad}/state", f"{bad}/history"):
+        assert (await api.get(path)).status_code == 200, path
+    assert (await api.post("/threads/search", json={"values": {"n": 1}})).json() == []
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "1e400", r'"\u0000"'])
+async def test_what_json_cannot_hold_in_a_state_and_about_it(api: httpx.AsyncClient, value: str) -> None:
+    thread = await made(api, "ask")
+    update = f'{{"values":{{"n":{value}}},"as_node":"last"}}'
+    assert (await api.post(f"{thread}/state", content=update)).status_code == 200
+    assert (await api.get(f"{thread}/state")).status_code == 200
+    run = f'{{"assistant_id":"ask","input":{{"log":["again"]}},"config":{{"metadata":{{"rate":{value}}}}}}}'
+    assert "__interrupt__" in (await api.post(f"{thread}/runs/wait", content=run)).json()
+    found = await api.post(f"{thread}/history", json={"metadata": {"source": "update"}})
+    assert (found.status_code, len(found.json())) == (200, 1), found.text

@@ -99,3 +99,12 @@ async def test_a_thread_cannot_begin_with_a_policy(api: httpx.AsyncClient) -> No
     steps = [{"updates": [{"values": {"policy": {}}, "as_node": "__input__"}]}]
     refused = await api.post("/threads", json={"graph_id": "coder", "supersteps": steps})
     assert refused.status_code == 403, refused.text
+
+
+@pytest.mark.parametrize("context", [{"workspace": ["a"]}, {"agent": ["x"]}, {"max_model_calls": "x"}, {"model": {}}])
+async def test_settings_of_a_wrong_kind_are_refused_in_words(api: httpx.AsyncClient, context: dict[str, Any]) -> None:
+    """They reach no database: its errors would tell a client how it is asked."""
+    thread = await thread_of(api)
+    failed = await api.post(f"{thread}/runs/wait", json={"assistant_id": "coder", "input": ASKED, "context": context})
+    said = failed.json()["__error__"]
+    assert (said["error"], said["message"].partition(" must be ")[0]) == ("InvalidInput", next(iter(context)))
