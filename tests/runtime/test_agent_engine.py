@@ -103,6 +103,10 @@ class Lab:
         async with self.agent.database.transaction() as session:
             await session.execute(update(RunRow).where(RunRow.id == str(run.run_id)).values(**values))
 
+    async def is_over(self, run: AgentRun) -> bool:
+        row = await self.run(run.run_id)
+        return row is not None and row.ended_at is not None
+
     async def join(self, run: AgentRun) -> Any:
         async with asyncio.timeout(10):
             return await self.agent.runs.join(ME, str(run.thread_id), str(run.run_id))
@@ -348,3 +352,71 @@ async def test_giving_a_hold_back_and_queueing_a_run_do_not_wait_for_each_other(
 async def suppressed(work: Any) -> None:
     with suppress(Conflict):
         await work
+
+
+@pytest.mark.parametrize("graph", ["wait", "ask"])
+async def test_a_run_whose_end_was_not_written_is_not_done_again(lab: Lab, stage: Stage, graph: str) -> None:
+    stage.gate.set()
+    thread = str(uuid4())
+    run = await lab.start(graph, thread)
+    ended = await lab.join(run)
+    if graph == "ask":
+        run = await lab.start(graph, thread, command={"resume": "yes"})
+        ended = await lab.join(run)
+    row = await lab.run(run.run_id)
+    assert row is not None
+    assert row.status == "success"
+    begun = len(stage.begun)
+    await lab.change(run, status="running", owner=DEAD, ended_at=None)
+    await eventually(lambda: lab.is_over(run), "the second delivery")
+    again = await lab.run(run.run_id)
+    assert again is not None
+    assert (again.status, again.attempt, len(stage.begun)) == ("success", 2, begun)
+    assert await lab.join(run) == ended
+    assert (await lab.thread(thread)).status == "idle"
+
+
+async def test_a_question_whose_asking_was_not_written_is_asked_again(lab: Lab, stage: Stage) -> None:
+    run = await lab.start("ask", str(uuid4()))
+    await lab.join(run)
+    asked = (await lab.thread(run.thread_id)).interrupts
+    await lab.change(run, status="running", owner=DEAD, ended_at=None)
+    await eventually(lambda: lab.is_over(run), "the second delivery")
+    thread = await lab.thread(run.thread_id)
+    assert (thread.status, thread.interrupts, stage.begun) == ("interrupted", asked, [])
+
+
+async def test_rolling_back_what_waits_takes_every_run_with_it(lab: Lab, stage: Stage) -> None:
+    thread = str(uuid4())
+    gone = [await lab.start("wait", thread, said) for said in ("first", "second", "third")]
+    await stage.begins("first")
+    last = await lab.start("wait", thread, "last", multitask_strategy="rollback")
+    await stage.begins("last")
+    stage.gate.set()
+    assert await lab.join(last) == {"said": "last done"}
+    assert [await lab.run(run.run_id) for run in gone] == [None, None, None]
+    assert stage.begun == ["first", "last"]
+
+
+async def test_runs_that_wait_are_stopped_while_another_runs(lab: Lab, stage: Stage) -> None:
+    thread = str(uuid4())
+    runs = [await lab.start("wait", thread, said) for said in ("first", "second", "third")]
+    await stage.begins("first")
+    await lab.cancel(runs[1])
+    await lab.cancel(runs[2], "rollback")
+    assert (await lab.thread(thread)).status == "busy"
+    stage.gate.set()
+    assert await lab.join(runs[0]) == {"said": "first done"}
+    assert (await lab.thread(thread)).status == "idle"
+    assert stage.begun == ["first"]
+
+
+@pytest.mark.parametrize("action", ["interrupt", "rollback"])
+async def test_the_run_of_a_dead_worker_can_be_stopped(lab: Lab, stage: Stage, action: str) -> None:
+    run = await lab.start("wait", str(uuid4()), after_seconds=3600)
+    await lab.change(run, status="running", owner=DEAD, attempt=1, not_before=None, heartbeat_at=utc_now())
+    await lab.cancel(run, action)
+    row = await lab.run(run.run_id)
+    assert stage.begun == []
+    assert (row is None) == (action == "rollback")
+    assert (await lab.thread(run.thread_id)).status == ("idle" if action == "rollback" else "interrupted")
