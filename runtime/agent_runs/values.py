@@ -8,6 +8,7 @@ from ...core.types import Principal
 from ...store.checkpoints import Checkpoints
 from ...store.engine import Database
 from ..graphs.registry import GraphRegistry
+from ..items.service import ItemService
 from ..runs.plain import plain
 from ..threads.repository import get_thread
 from .ending import Rest
@@ -31,6 +32,7 @@ class Values:
         self._database = database
         self._graphs = graphs
         self._checkpoints = checkpoints
+        self._items = ItemService(checkpoints.store)
 
     async def of(self, principal: Principal, thread_id: str) -> Any:
         """The thread's newest values; what it asks stands under `__interrupt__`."""
@@ -46,7 +48,7 @@ class Values:
             config=config,
             principal=principal,
             checkpointer=self._checkpoints.reader,
-            store=self._checkpoints.store,
+            store=self._items.store_of(principal),
         )
         async with opened as graph:
             state = await graph.aget_state(config)
@@ -57,9 +59,7 @@ class Values:
         """The values that a run in this process ended with."""
         if rest is None:
             return {}
-        values = plain(rest.values)
-        asked = [each for task in rest.interrupts.values() for each in task]
-        return values if isinstance(values, dict) and "__interrupt__" in values else _with(values, asked)
+        return _with(plain(rest.values), [each for task in rest.interrupts.values() for each in task])
 
 
 def _with(values: Any, asked: list[Any]) -> Any:

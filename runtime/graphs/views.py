@@ -12,6 +12,7 @@ from langgraph.pregel import Pregel
 
 from ...core.errors import BadRequest, CodeLabError
 from ...core.types import Principal
+from ..agent_runs.inputs import is_theirs
 from .drawing import drawn
 from .registry import Graph, GraphRegistry
 from .schemas import Schema, schemas_of
@@ -71,7 +72,9 @@ class GraphViews:
 
     @asynccontextmanager
     async def _opened(self, principal: Principal, assistant: Configured) -> AsyncIterator[Graph]:
-        config = RunnableConfig(configurable=dict(assistant.config.get("configurable") or {}))
+        said = assistant.config.get("configurable") or {}
+        theirs = {name: value for name, value in said.items() if is_theirs(name)}
+        config = RunnableConfig(configurable={**theirs, "user_id": principal.user_id})
         try:
             async with self._graphs.open(
                 assistant.graph_id,

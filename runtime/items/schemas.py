@@ -22,7 +22,8 @@ def _plain(value: dict[str, Any]) -> dict[str, Any]:
 
 
 Key = Annotated[str, AfterValidator(clean_text)]
-Labels = Annotated[list[str], Field(max_length=_MOST_LABELS)]
+Label = Annotated[str, Field(max_length=_MOST_BYTES)]
+Labels = Annotated[list[Label], Field(max_length=_MOST_LABELS)]
 Value = Annotated[dict[str, Any], AfterValidator(_plain)]
 
 

@@ -112,5 +112,5 @@ async def _told() -> AsyncIterator[None]:
         yield
     except InvalidNamespaceError as exc:
         raise BadRequest(str(exc)) from exc
-    except (ValueError, TypeError) as exc:
+    except (ValueError, TypeError, OverflowError) as exc:
         raise BadRequest(f"The store cannot do this: {exc}") from exc
