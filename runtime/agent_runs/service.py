@@ -15,7 +15,7 @@ from ...store.records import LoggedEvent
 from ...store.wakeups import Wakeups
 from ..runs.execution import ROLLED_BACK, Execution
 from ..runs.executor import Executor
-from ..runs.repository import get_run
+from ..runs.repository import GRAPH, get_run
 from ..threads.repository import get_thread
 from .ending import LINGER
 from .making import ROLLBACK, Made, RunMaker, log_dropped
@@ -179,6 +179,8 @@ class AgentRuns:
 
     async def _drop(self, writing: LogTransaction, thread: ThreadRow, row: RunRow, action: str) -> bool:
         """End a run that was not claimed yet; the thread rests if nothing else is in flight."""
+        if row.kind != GRAPH:  # a turn ends with its run, and only its driver knows how
+            return False
         if not await drop_pending(writing.session, row.id, delete_row=action == ROLLBACK):
             return False
         writing.session.expunge(row)

@@ -3,11 +3,13 @@
 import asyncio
 
 import pytest
+from sqlalchemy import select
 
 from codelab.core.context import RunSettings
 from codelab.core.errors import Conflict, InvalidInput, NotFound
 from codelab.core.types import Principal, RunStatus, ThreadStatus
-from tests.runtime.conftest import ME, Lab
+from codelab.store.models import TurnRow
+from tests.runtime.conftest import ME, Lab, Open
 from tests.runtime.toy import Toy
 
 
@@ -196,3 +198,15 @@ async def test_a_failure_is_told_and_folded(lab: Lab, toy: Toy) -> None:
     toy.inside = None
     assert (await lab.say("hi")).status == RunStatus.SUCCESS
     assert (await lab.thread()).status == ThreadStatus.IDLE
+
+
+async def test_a_waiting_turn_that_the_agent_api_stops_ends_whole(open_lab: Open, database_url: str) -> None:
+    async with open_lab(database_url, max_concurrent=0) as lab:
+        run = await lab.start("hello")
+        await lab.rt.agent.runs.cancel(ME, lab.thread_id, run.id, action="rollback")
+    async with open_lab(database_url, thread_id=lab.thread_id) as lab:
+        assert (await lab.wait(run)).status == "interrupted"
+        async with lab.rt.database.read() as session:
+            turns = (await session.scalars(select(TurnRow.status).where(TurnRow.thread_id == lab.thread_id))).all()
+        assert turns == ["interrupted"]
+        assert (await lab.thread()).status == "idle"
