@@ -73,7 +73,8 @@ async def test_only_turns_change_a_workspaces_thread(both: tuple[httpx.AsyncClie
     client, workspace = both
     name = await ours(client, workspace)
     before = await got(client, f"/threads/{name}/state")
-    refused = await sent(client, f"/threads/{name}/state", {"values": {"policy": {"mode": "auto"}}}, status=409)
+    await sent(client, f"/threads/{name}/state", {"values": {"policy": {"mode": "auto"}}}, status=403)
+    refused = await sent(client, f"/threads/{name}/state", {"values": {"messages": []}}, status=409)
     assert "belongs to a workspace" in refused["detail"]
     assert await got(client, f"/threads/{name}/state") == before
     again = await client.post(f"{API}/{name}/runs", json={"text": "again"})
