@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from sqlalchemy.exc import IntegrityError
 
-from ...core.errors import Conflict, NotFound
+from ...core.errors import Conflict, Forbidden, NotFound
 from ...core.types import Principal, RunStatus, ThreadStatus, utc_now
 from ...store.eventlog import LogTransaction
 from ...store.models import RunRow, ThreadRow
@@ -28,6 +28,7 @@ from .schemas import AgentRun, RunRequest
 BUSY: Final = "Thread is already running a task. Wait for it to finish or choose a different multitask strategy."
 NO_THREAD: Final = "Thread or assistant not found."
 ROLLBACK: Final = "rollback"
+APPROVES: Final = "approvals:write"
 _ACTIONS: Final = {ROLLBACK: ROLLED_BACK, "interrupt": DISPLACED}
 """What each strategy does to the run in the way."""
 
@@ -96,6 +97,8 @@ class RunMaker:
         assistant = await self._assistants.resolve(principal, request.assistant_id)
         self._graphs.check_written(request.input)
         self._graphs.check_steered(request.command.model_dump() if request.command is not None else None)
+        if self._graphs.guarded and request.command is not None and "resume" in request.command.model_fields_set:
+            _may_approve(principal)
         if request.webhook is not None:
             await self._webhooks.check(request.webhook)
         try:
@@ -150,6 +153,12 @@ class RunMaker:
             if await drop_pending(writing.session, run_id, delete_row=strategy == ROLLBACK):
                 await log_dropped(writing, thread.id, run_id, strategy)
         return list(await ask_to_stop(writing.session, list(active), _ACTIONS[strategy]))
+
+
+def _may_approve(principal: Principal) -> None:
+    """An answer to one of our own graphs decides what runs, so it needs what the approvals' own route needs."""
+    if APPROVES not in principal.scopes:
+        raise Forbidden(f"To answer what these graphs ask needs the permission {APPROVES}.")
 
 
 async def _occupy(writing: LogTransaction, thread: ThreadRow, row: RunRow, *, fresh: bool) -> None:

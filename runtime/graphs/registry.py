@@ -96,6 +96,11 @@ class GraphRegistry:
         """What was said of a graph; None if nothing."""
         return self._descriptions.get(graph_id)
 
+    @property
+    def guarded(self) -> bool:
+        """Whether part of the graphs' state is their own: then an answer to them decides what may run."""
+        return self._writable is not None
+
     def check_written(self, values: Any) -> None:
         """Refuse what a client may not write into a graph's state, as input or by hand.
 

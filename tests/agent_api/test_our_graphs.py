@@ -8,10 +8,13 @@ import httpx
 import pytest
 
 from codelab.auth.local import LOCAL
+from codelab.core.errors import Forbidden
 from codelab.core.settings import Settings
+from codelab.core.types import Principal
 from codelab.llm.matching import When
 from codelab.llm.models import StaticModels
 from codelab.llm.scripted import Reply, Script, ScriptedCall, ScriptedChatModel
+from codelab.runtime.agent_runs.schemas import RunRequest
 from codelab.runtime.compose import build_runtime
 from codelab.server.app import create_app
 
@@ -108,3 +111,14 @@ async def test_settings_of_a_wrong_kind_are_refused_in_words(api: httpx.AsyncCli
     failed = await api.post(f"{thread}/runs/wait", json={"assistant_id": "coder", "input": ASKED, "context": context})
     said = failed.json()["__error__"]
     assert (said["error"], said["message"].partition(" must be ")[0]) == ("InvalidInput", next(iter(context)))
+
+
+async def test_an_answer_needs_the_permission_to_approve(database_url: str, tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, data_dir=tmp_path / "data", database={"url": database_url})
+    async with build_runtime(settings) as runtime:
+        may_run = Principal("local", scopes=frozenset({"runs:write", "threads:write"}))
+        answer = RunRequest(assistant_id="coder", command={"resume": {"decisions": []}}, if_not_exists="create")
+        with pytest.raises(Forbidden, match="approvals:write"):
+            await runtime.agent.runs.create(may_run, None, answer)
+        said = RunRequest(assistant_id="coder", input={"messages": []})
+        assert (await runtime.agent.runs.create(may_run, None, said)).status == "running"
