@@ -47,7 +47,8 @@ def row_of(
         kind=GRAPH,
         assistant_id=str(assistant.assistant_id),
         graph_id=assistant.graph_id,
-        meta=request.metadata,
+        meta={"created_by": "system", **request.metadata, "graph_id": assistant.graph_id}
+        | {"assistant_id": str(assistant.assistant_id)},
         kwargs=_kwargs(assistant, request, temporary=temporary and request.on_completion == "delete")
         | _told(principal),
         multitask_strategy=request.multitask_strategy,

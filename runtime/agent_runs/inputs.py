@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from typing import Any, Final
@@ -13,6 +14,7 @@ from ...store.models import RunRow
 
 _RESERVED: Final = ("__pregel", "langgraph_auth", "checkpoint_map")
 GOTO: Final = "goto takes names of nodes, and {node, input}"
+_INTERRUPT_ID: Final = re.compile(r"[0-9a-f]{32}")
 _OURS: Final = frozenset({"thread_id", "run_id", "checkpoint_id", "checkpoint_ns"})
 
 
@@ -89,7 +91,7 @@ def keyed(command: dict[str, Any], interrupts: Mapping[str, Any]) -> dict[str, A
         return command
     open_ids = [each["id"] for asked in interrupts.values() for each in asked if each.get("id")]
     answer = command["resume"]
-    named = isinstance(answer, dict) and bool(answer) and all(key in open_ids for key in answer)
+    named = isinstance(answer, dict) and bool(answer) and all(_INTERRUPT_ID.fullmatch(str(key)) for key in answer)
     if len(open_ids) != 1 or named:
         return command
     return {**command, "resume": {open_ids[0]: answer}}

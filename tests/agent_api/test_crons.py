@@ -267,7 +267,7 @@ async def test_a_due_cron_starts_a_run_of_its_owner(agent: AgentRuntime) -> None
     await overdue(agent, cron)
     await fired(agent)
     (run,) = await runs(agent)
-    assert (run.owner_id, run.assistant_id, run.meta) == ("alice", AGENT, {"m": 1})
+    assert (run.owner_id, run.assistant_id, run.meta["m"]) == ("alice", AGENT, 1)
     assert run.kwargs is not None
     assert run.kwargs["config"]["configurable"]["cron_id"] == cron.cron_id
     assert await agent.runs.join(ALICE, run.thread_id, run.id) == {"value": "x!"}
