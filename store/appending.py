@@ -13,7 +13,7 @@ from ..core.errors import NotFound
 from ..core.types import utc_now
 from .models import RunEventRow, ThreadRow
 from .models.base import table_of
-from .records import JSON, LoggedEvent, Move, NewEvent
+from .records import JSON, LoggedEvent, Move, NewEvent, Taking
 from .texts import JsonText, dump_json
 
 _THREADS: Final = table_of(ThreadRow)
@@ -67,7 +67,7 @@ class LogTransaction:
         *,
         run_id: str | None = None,
         attempt: int = 0,
-        move: Move | None = None,
+        move: Move | Taking | None = None,
     ) -> list[LoggedEvent]:
         """Append to a thread's log, and move the thread on with it; `NotFound` when the thread is gone."""
         new = [(event.type, JsonText(dump_json(event.data))) for event in events]
@@ -87,10 +87,12 @@ class LogTransaction:
         return logged
 
 
-def _taking(thread_id: str, count: int, move: Move | None) -> tuple[Any, dict[str, Any]]:
+def _taking(thread_id: str, count: int, move: Move | Taking | None) -> tuple[Any, dict[str, Any]]:
     taken: dict[str, Any] = {"thread": thread_id, "count": count}
     if move is None:
         return _TAKE, taken
+    if isinstance(move, Taking):
+        return move.statement, taken | move.values
     moved = {"moved_to": move.status, "now": utc_now(), "held_by": move.agent, "named": move.title}
     return _MOVE, taken | moved
 

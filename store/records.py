@@ -32,6 +32,19 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
+class Taking:
+    """What else becomes of the thread's row with the events, as a statement of the caller's own.
+
+    Attributes:
+        statement: An update of the row `:thread` that adds `:count` to `last_seq` and returns it, owner and tenant.
+        values: Its other parameters.
+    """
+
+    statement: Any
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class LoggedEvent:
     """One record of the log.
 

@@ -109,6 +109,11 @@ class GraphWork:
     def _asked(self) -> dict[str, Any]:
         return self.claimed.run.kwargs or {}
 
+    @property
+    def followed(self) -> bool:
+        """A run that streams in no mode is only waited for."""
+        return bool(self._asked["stream_mode"] or self._asked["protocol"])
+
     def opening(self) -> list[NewEvent]:
         """Say that the run begins, each time: a stream of a later delivery starts anew."""
         return [started(self.claimed.run, again=self.claimed.lease.attempt > 1)]

@@ -14,7 +14,7 @@ from ...store.eventlog import LogTransaction
 from ...store.lease import HELD, Lease
 from ...store.models import RunRow, ThreadRow
 from ...store.models.base import table_of
-from ...store.records import NewEvent
+from ...store.records import NewEvent, Taking
 from ..runs.claiming import of_graph
 from ..runs.engine import Ending
 from ..runs.execution import ROLLED_BACK
@@ -35,6 +35,7 @@ _REST: Final = (
     _THREADS.update()
     .where(_THREADS.c.id == bindparam("thread"))
     .values(
+        last_seq=_THREADS.c.last_seq + bindparam("count"),
         status=case((_QUEUED, literal(ThreadStatus.BUSY.value)), else_=bindparam("new_status")),
         interrupts=bindparam("new_interrupts", type_=_THREADS.c.interrupts.type),
         error=bindparam("new_error", type_=_THREADS.c.error.type),
@@ -42,6 +43,7 @@ _REST: Final = (
         updated_at=bindparam("now"),
         state_updated_at=bindparam("now"),
     )
+    .returning(_THREADS.c.last_seq, _THREADS.c.owner_id, _THREADS.c.tenant_id)
 )
 _END: Final = (
     _RUNS.update()
@@ -90,15 +92,15 @@ async def settle(
     finished |= {"error": ending.error} if ending.error else {}
     asked = [each for task in rest.interrupts.values() for each in task]
     finished |= {"interrupts": asked} if asked and ending.reason == WAITS else {}
-    await writing.log(run.thread_id, [*said, NewEvent("run.finished", finished)], run_id=run.id, attempt=run.attempt)
     lingers = bool(run.kwargs and run.kwargs.get("temporary"))
     thread: dict[str, Any] = {
         "new_status": rest.thread_status.value,
         "new_interrupts": rest.interrupts,
         "new_error": ending.error,
     }
-    thread |= {"lingers": lingers, "until": now + LINGER, "now": now, "thread": run.thread_id}
-    await writing.session.execute(_REST, thread)
+    thread |= {"lingers": lingers, "until": now + LINGER, "now": now}
+    told = [*said, NewEvent("run.finished", finished)]
+    await writing.log(run.thread_id, told, run_id=run.id, attempt=run.attempt, move=Taking(_REST, thread))
     lease = Lease(run.id, run.attempt, run.owner or "")
     if ending.reason == ROLLED_BACK:
         await lease.prove(writing.session, _DROP)

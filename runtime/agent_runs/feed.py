@@ -54,6 +54,7 @@ class RestFeed:
         self._subgraphs = subgraphs
         self._options = dict(options)
         self._messages: dict[str, BaseMessage] = {}
+        self._metadata: tuple[Any, Any] = None, None
 
     def closing(self, status: str, error: Mapping[str, Any] | None = None) -> list[NewEvent]:  # noqa: ARG002
         """Nothing: an SSE stream ends with the run, and says what it failed of in the record of its end."""
@@ -102,10 +103,16 @@ class RestFeed:
     def _message(self, ns: Sequence[str], message: Any, metadata: Mapping[str, Any]) -> list[NewEvent]:
         said: list[NewEvent] = []
         if "messages-tuple" in self._modes:
-            said.append(part("messages", ns, [plain(message), plain(metadata)]))
+            said.append(part("messages", ns, [plain(message), self._about(metadata)]))
         if "messages" in self._modes and isinstance(message, BaseMessage):
             said += self._growing(ns, message, metadata)
         return said
+
+    def _about(self, metadata: Mapping[str, Any]) -> Any:
+        """A message's chunks share their metadata: it is made plain once."""
+        if metadata is not self._metadata[0]:
+            self._metadata = metadata, plain(metadata)
+        return self._metadata[1]
 
     def _growing(self, ns: Sequence[str], message: BaseMessage, metadata: Mapping[str, Any]) -> list[NewEvent]:
         """The old form: each chunk as the whole message so far."""

@@ -60,6 +60,11 @@ class Desk:
 class Work(Protocol):
     """One delivery of one run: it streams a graph and says how that ended."""
 
+    @property
+    def followed(self) -> bool:
+        """Whether somebody may be following the run as it goes: then its beginning is told at once."""
+        ...
+
     def opening(self) -> list[NewEvent]:
         """Say that the run begins, if an earlier delivery did not."""
         ...

@@ -90,7 +90,7 @@ class Execution:
     async def run(self) -> None:
         """Execute; never raises for what the graph does. A lost lease ends it silently."""
         started = time.monotonic()
-        self._recorder.add(self.work.opening())
+        (self._recorder.add if self.work.followed else self._recorder.keep)(self.work.opening())
         await self._publish(RunStarted(attempt=self.lease.attempt, **self._about()))
         try:
             ending = await self._ending()

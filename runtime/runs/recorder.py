@@ -31,6 +31,10 @@ class Recorder:
         self._hurry = asyncio.Event()
         self._committing = False
 
+    def keep(self, events: Iterable[NewEvent]) -> None:
+        """Take events that nobody waits for: they are committed with what comes after them."""
+        self._buffer += events
+
     def add(self, events: Iterable[NewEvent]) -> None:
         """Take events; they are committed soon."""
         before = len(self._buffer)

@@ -113,6 +113,11 @@ class TurnWork:
         """The agent that worked last."""
         return self._translator.agent
 
+    @property
+    def followed(self) -> bool:
+        """People watch their turns."""
+        return True
+
     def opening(self) -> list[NewEvent]:
         """Say that the run begins; a later delivery looks first what was said."""
         return [started(self._claimed.run, again=False)] if self._claimed.lease.attempt == 1 else []

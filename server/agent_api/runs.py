@@ -63,8 +63,13 @@ async def stream_run(thread_id: ThreadId, sent: Sent, principal: RunWriter, agen
 @router.post("/threads/{thread_id}/runs/wait")
 async def wait_run(thread_id: ThreadId, sent: Sent, request: Request, principal: RunWriter, agent: Agent) -> Response:
     """Make a run and answer with its final values."""
-    run = await agent.runs.create(principal, thread_id, sent)
+    run = await agent.runs.create(principal, thread_id, unstreamed(sent))
     return awaited(await until_left(request, agent, principal, run), run)
+
+
+def unstreamed(sent: RunRequest) -> RunRequest:
+    """Whoever waits for the result alone is streamed nothing, unless the request names modes for others."""
+    return sent if "stream_mode" in sent.model_fields_set else sent.model_copy(update={"stream_mode": []})
 
 
 async def until_left(request: Request, agent: AgentRuntime, principal: Principal, run: AgentRun) -> Any:

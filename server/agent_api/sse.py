@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from ...core.errors import InvalidInput
 from ...runtime.agent_runs.values import error_of
-from ...store.records import LoggedEvent
+from ...store.records import JSON, LoggedEvent
 from ...store.texts import dump_json
 
 HEARTBEAT_S: Final = 5
@@ -23,10 +23,25 @@ def frame(record: LoggedEvent, *, resumable: bool) -> bytes:
     """Encode a record once for all its readers; nothing for records that this surface does not show."""
     known: bytes | None = record.memo.get(("sse", resumable))
     if known is None:
-        said = _said(record)
-        known = b"" if said is None else encode(*said, number=record.seq if resumable else None)
+        number = record.seq if resumable else None
+        known = _part(record, number) if record.type == "part" else b""
+        if not known and (said := _said(record)) is not None:
+            known = encode(*said, number=number)
         record.memo["sse", resumable] = known
     return known
+
+
+def _part(record: LoggedEvent, number: int | None) -> bytes:
+    """Cut the frame of a part out of the text that was logged: it was serialised once, for all its readers."""
+    text: str | None = record.memo.get(JSON)
+    if text is None:
+        return b""
+    event, ns = record.data["event"], record.data["ns"]
+    before = f'{{"event":{dump_json(event)},"ns":{dump_json(ns)},"data":'
+    if not text.startswith(before):
+        return b""
+    last = f"id: {number}-0\n\n" if number is not None else "\n"
+    return f"event: {'|'.join([event, *ns])}\ndata: {text[len(before) : -1]}\n{last}".encode()
 
 
 def _said(record: LoggedEvent) -> tuple[str, Any] | None:

@@ -13,7 +13,7 @@ from ...core.errors import InvalidInput
 from ...runtime.agent_runs.schemas import RunRequest
 from .deps import Agent, RunWriter, body
 from .errors import said
-from .runs import Sent, awaited, streamed, until_left
+from .runs import Sent, awaited, streamed, unstreamed, until_left
 
 router = APIRouter(tags=["stateless runs"])
 _BATCH = TypeAdapter(Annotated[list[RunRequest], Field(min_length=1, max_length=100)])
@@ -43,7 +43,7 @@ async def stream_run(sent: Sent, principal: RunWriter, agent: Agent) -> Response
 @router.post("/runs/wait")
 async def wait_run(sent: Sent, request: Request, principal: RunWriter, agent: Agent) -> Response:
     """Make a run on a thread of its own; its final values."""
-    run = await agent.runs.create(principal, None, sent)
+    run = await agent.runs.create(principal, None, unstreamed(sent))
     return awaited(await until_left(request, agent, principal, run), run)
 
 

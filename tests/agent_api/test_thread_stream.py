@@ -33,7 +33,7 @@ async def told(api: httpx.AsyncClient, thread: str, count: int, **query: Any) ->
 
 
 async def talk(api: httpx.AsyncClient, thread: str) -> str:
-    body = {"assistant_id": "talk", "input": {"messages": []}}
+    body = {"assistant_id": "talk", "input": {"messages": []}, "stream_mode": "values"}
     answer = await api.post(f"{thread}/runs/wait", json=body)
     assert answer.status_code == 200, answer.text
     return answer.headers["content-location"].rpartition("/")[2]
