@@ -415,7 +415,9 @@ async def test_a_worker_without_its_lease_writes_nothing(
     run = await start(api, thread, graph, given={"steps": 60})
     await (gates.entered("run") if graph == "gate" else until_passed(gates, 2))
     identity, where = run.rpartition("/")[2], thread.rpartition("/")[2]
-    stolen = "UPDATE runs SET owner = 'elsewhere|7|7|abcdefgh', attempt = attempt + 1, heartbeat_at = :then WHERE id = :run"
+    stolen = (
+        "UPDATE runs SET owner = 'elsewhere|7|7|abcdefgh', attempt = attempt + 1, heartbeat_at = :then WHERE id = :run"
+    )
     await asyncio.to_thread(execute, database_url, stolen, run=identity, then="2100-01-01 00:00:00+00:00")
     before = await asyncio.to_thread(written, database_url, where)
     gates.open.set()
