@@ -182,6 +182,7 @@ def test_a_cut_to_postgres(start_fleet: Start, reset: bool) -> None:
     whole(fleet, promised=runs)
 
 
+@pytest.mark.long
 def test_postgres_ends_every_session(start_fleet: Start) -> None:
     fleet = start_fleet()
     threads = threads_of(fleet, 4)

@@ -60,7 +60,7 @@ def workers(service: Service) -> Iterator[list[Member]]:
 
 def test_nothing_is_done_twice(service: Service, workers: list[Member], request: pytest.FixtureRequest) -> None:
     dice = random.Random(request.config.getoption("--seed", default=0))  # noqa: S311 - a game of chance
-    ends = time.monotonic() + (15 if request.config.getoption("--short", default=True) else 90)
+    ends = time.monotonic() + (8 if request.config.getoption("--short", default=True) else 90)
     people = [soak.Worker(service, name, ends, 0) for name in NAMES]
     for person in people:
         person.start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -35,14 +35,15 @@ def ask(client: httpx.Client, thread: str, *, each: float = 0.05) -> str:
     return str(client.post(f"/threads/{thread}/runs", json=body).raise_for_status().json()["run_id"])
 
 
-def insist(fleet: Fleet, threads: Iterable[str], *, each: float, until_s: float) -> list[str]:
-    """Begin one run per entry, whatever happens to the server; the ids that were promised to us.
+def insist(fleet: Fleet, threads: Sequence[str], *, each: float, over_s: float) -> list[str]:
+    """Begin one run per entry, evenly over a time, whatever happens to the server; the ids that were promised to us.
 
     A request whose answer was lost is sent again: its run may exist twice, so runs are counted in the database.
     """
     promised: list[str] = []
-    deadline = time.monotonic() + until_s
+    deadline = time.monotonic() + over_s + 60
     for thread in threads:
+        time.sleep(over_s / len(threads))
         while True:
             with suppress(httpx.HTTPError), fleet.client() as client:
                 promised.append(ask(client, thread, each=each))
@@ -76,9 +77,14 @@ def in_parallel(work: Callable[[int], Any], count: int) -> list[Any]:
 def quiet(fleet: Fleet, *, seconds: float = 60) -> None:
     """Wait until no run is open; nobody kills meanwhile."""
     try:
-        until(lambda: rows(fleet.database_url, _OPEN)[0].n == 0, "all runs to end", seconds=seconds)
+        until(lambda: _at_rest(fleet), "all runs to end", seconds=seconds)
     except AssertionError as exc:
         raise AssertionError(f"{exc}: {rows(fleet.database_url, _LEFT)}") from exc
+
+
+def _at_rest(fleet: Fleet) -> bool:
+    fleet.revive()
+    return rows(fleet.database_url, _OPEN)[0].n == 0
 
 
 def whole(fleet: Fleet, *, promised: Iterable[str] = ()) -> None:
@@ -137,6 +143,7 @@ class Storm:
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
             time.sleep(self._dice.uniform(0.1, 1.0))
+            self._fleet.revive()
             way = self._dice.choice(self._ways)
             self.harms.append(way.__name__.strip("_"))
             way()

@@ -36,6 +36,7 @@ class Member:
     log: Path
     ready: str | None = None
     process: subprocess.Popen[bytes] | None = None
+    said_before: int = 0
 
     def start(self) -> None:
         """Start it, and wait until it answers if it is one that answers."""
@@ -44,6 +45,7 @@ class Member:
 
     def launch(self) -> None:
         """Start it, and wait for nothing."""
+        self.said_before = self.log.stat().st_size if self.log.exists() else 0
         self.process = spawn(self.argv, log=self.log, env=self.env, cwd=self.log.parent)
 
     def answer(self) -> None:
@@ -56,6 +58,19 @@ class Member:
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        self.process = None
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether it ended because it could not start: a database out of reach, as a supervisor knows it.
+
+        One that had started and ended by itself is a failure of the test.
+        """
+        if self.process is None or not self.process.poll():  # killed by us, alive, or ended in good order
+            return False
+        said = self.log.read_bytes()[self.said_before :]
+        assert b"Executing" not in said, f"{self.log.name} ended by itself: {said[-2000:].decode(errors='replace')}"
+        return True
 
     def pause(self) -> None:
         """Stop its clock; it notices nothing."""
@@ -103,6 +118,12 @@ class Fleet:
     def client(self) -> httpx.Client:
         """A client of the server."""
         return httpx.Client(base_url=self.url, timeout=30)
+
+    def revive(self) -> None:
+        """Start the workers again that could not start, as a supervisor does."""
+        for worker in self.workers:
+            if worker.gave_up:
+                worker.launch()
 
     def disconnect_everybody(self) -> None:
         """Let PostgreSQL end every session of the fleet."""
