@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import httpx
+import mcp
+import mcp.client.streamable_http
 import pytest
 from langchain_core.messages import AIMessage, AnyMessage
 from langgraph.func import entrypoint
@@ -221,12 +223,14 @@ def test_names_that_every_client_accepts():
 
 
 async def test_the_official_client(client):
-    sdk = pytest.importorskip("mcp")
-    http = pytest.importorskip("mcp.client.streamable_http")
     headers = {"Authorization": "Bearer alice"}
     async with (
-        http.streamablehttp_client(f"{client.base_url}/mcp", headers=headers) as (reading, writing, _),
-        sdk.ClientSession(reading, writing) as session,
+        mcp.client.streamable_http.streamablehttp_client(f"{client.base_url}/mcp", headers=headers) as (
+            reading,
+            writing,
+            _,
+        ),
+        mcp.ClientSession(reading, writing) as session,
     ):
         assert (await session.initialize()).protocolVersion == VERSIONS[0]
         assert "sum" in {tool.name for tool in (await session.list_tools()).tools}
