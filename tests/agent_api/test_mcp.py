@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import httpx
 import mcp
-import mcp.client.streamable_http
 import pytest
 from langchain_core.messages import AIMessage, AnyMessage
 from langgraph.func import entrypoint
 from langgraph.graph import START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.types import interrupt
+from mcp.client.streamable_http import streamablehttp_client
 from typing_extensions import TypedDict
 
 from codelab.core import permissions
@@ -225,7 +225,7 @@ def test_names_that_every_client_accepts():
 async def test_the_official_client(client):
     headers = {"Authorization": "Bearer alice"}
     async with (
-        mcp.client.streamable_http.streamablehttp_client(f"{client.base_url}/mcp", headers=headers) as (
+        streamablehttp_client(f"{client.base_url}/mcp", headers=headers) as (
             reading,
             writing,
             _,
@@ -237,7 +237,7 @@ async def test_the_official_client(client):
         told = await session.call_tool("sum", {"a": 2, "b": 3})
         assert told.structuredContent == {"a": 2, "b": 3, "total": 5}
         assert (await session.call_tool("sum", {"a": -2, "b": 3})).isError
-        with pytest.raises(sdk.McpError, match="Unknown tool"):
+        with pytest.raises(mcp.McpError, match="Unknown tool"):
             await session.call_tool("nonsense", {})
         await session.send_ping()
 
