@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests.support import postgres, redis_server, repos
@@ -18,6 +19,13 @@ settings.register_profile("house", deadline=None, derandomize=bool(os.environ.ge
 settings.load_profile("house")
 
 _FOREIGN = ("CODELAB_", "OPENAI_", "ANTHROPIC_", "LANGCHAIN_", "LANGSMITH_", "LANGGRAPH_", "OTEL_")
+
+
+@pytest.fixture(autouse=True)
+def quiet_logs() -> Iterator[None]:
+    """A test that runs a command sets logs up for the whole process: the next one finds them as they were."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)
