@@ -19,7 +19,7 @@ from ...runtime.assistants.schemas import (
 )
 from ...runtime.graphs.drawing import read_xray
 from ..deps import check_holds
-from .answers import json_answer
+from .answers import json_answer, page_headers
 from .deps import Agent, AssistantReader, AssistantWriter, body
 
 router = APIRouter(tags=["assistants"])
@@ -48,10 +48,7 @@ async def search_assistants(
 ) -> Response:
     """Find assistants; the headers say whether there are more."""
     found, more = await agent.assistants.search(principal, sent)
-    upto = sent.offset + len(found)
-    headers = {"x-pagination-total": str(upto + more)}
-    if more:
-        headers["x-pagination-next"] = str(upto)
+    headers = page_headers(sent.offset, len(found), more=more)
     wanted: set[str] | None = set(sent.select) if sent.select else None
     return json_answer([each.model_dump(mode="json", include=wanted) for each in found], headers=headers)
 

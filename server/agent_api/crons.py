@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 
 from ...runtime.crons.schemas import Cron, CronChange, CronFilter, CronSearch, NewCron
+from .answers import page_headers
 from .deps import Agent, CronReader, CronWriter, ThreadId, body, read_uuid
 
 router = APIRouter(tags=["crons"])
@@ -39,9 +40,7 @@ async def search_crons(
 ) -> list[dict[str, Any]]:
     """List crons, newest first unless asked otherwise."""
     found, more = await agent.crons.search(principal, sent)
-    response.headers["x-pagination-total"] = str(sent.offset + len(found) + more)
-    if more:
-        response.headers["x-pagination-next"] = str(sent.offset + len(found))
+    response.headers.update(page_headers(sent.offset, len(found), more=more))
     wanted: set[str] | None = set(sent.select) if sent.select else None
     return [cron.model_dump(mode="json", include=wanted) for cron in found]
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Header, Query, Response
 
 from ...core.errors import Unsupported
 from ...runtime.threads.shapes import NewAgentThread, Prune, ThreadFilter, ThreadPatch, ThreadSearch
-from .answers import json_answer
+from .answers import json_answer, page_headers
 from .deps import Agent, ThreadId, ThreadReader, ThreadWriter, body
 
 router = APIRouter(tags=["threads"])
@@ -28,10 +28,7 @@ async def search_threads(
 ) -> Response:
     """Find threads; the headers say whether there are more."""
     found, more = await agent.threads.search(principal, sent)
-    upto = sent.offset + len(found)
-    headers = {"x-pagination-total": str(upto + more)}
-    if more:
-        headers["x-pagination-next"] = str(upto)
+    headers = page_headers(sent.offset, len(found), more=more)
     return json_answer(found, headers=headers)
 
 
