@@ -191,7 +191,7 @@ class GraphWork:
         if self._feed is not None:
             return self._feed.closing(ending.status, _told(ending))
         return (
-            [last_word(self.claimed.run.graph_id or "", ending.status, ending.error)] if self._asked["protocol"] else []
+            [last_word(self.claimed.run.graph_id or "", ending.status, _told(ending))] if self._asked["protocol"] else []
         )
 
     async def settle(self, writing: LogTransaction, ending: Ending, said: Sequence[NewEvent]) -> Sequence[DomainEvent]:

@@ -31,6 +31,27 @@ async def test_a_follower_of_the_thread_hears_of_the_end(database_url: str, acti
         assert (await api.get(thread)).json()["status"] == "idle"
 
 
+async def test_a_run_that_is_cancelled_while_its_graph_opens_ends_as_failed(database_url: str) -> None:
+    opening = asyncio.Event()
+
+    async def never(config: dict[str, Any]) -> Any:
+        if config["configurable"].get("run_id"):
+            opening.set()
+            await asyncio.sleep(60)
+        return graphs_of(Gates())["say"]
+
+    async with serving({"slow": never}, database_url) as api:
+        thread = f"/threads/{uuid4()}"
+        start = {"id": 1, "method": "run.start", "params": {"assistant_id": "slow", "input": {"name": "x"}}}
+        run = (await api.post(f"{thread}/commands", json=start)).json()["result"]["run_id"]
+        async with asyncio.timeout(10):
+            await opening.wait()
+            following = asyncio.create_task(first_end(api, thread))
+            assert (await api.post(f"{thread}/runs/{run}/cancel", params={"wait": 1})).status_code == 200
+            told = await following
+        assert told == {**told, "event": "failed", "error": "The run was cancelled"}
+
+
 async def first_end(api: httpx.AsyncClient, thread: str) -> dict[str, Any]:
     """Follow a thread to the first event that tells of an end."""
     async with api.stream("POST", f"{thread}/stream/events", json={"channels": ["lifecycle"]}) as answer:
