@@ -84,10 +84,12 @@ class GraphDriver:
 
     async def give_up(self, writing: LogTransaction, run: RunRow, ending: Ending) -> None:
         """End a run that was delivered too often."""
-        told = (
-            [last_word(run.graph_id or "", ending.status, _told(ending))] if (run.kwargs or {}).get("protocol") else []
-        )
-        await settle(writing, run, Rest(ending), said=told, webhooks=self.webhooks)
+        await settle(writing, run, Rest(ending), said=self.unopened(run, ending), webhooks=self.webhooks)
+
+    def unopened(self, run: RunRow, ending: Ending) -> list[NewEvent]:
+        """Say how a run ended whose stream never began: a v2 client waits for it."""
+        followed = (run.kwargs or {}).get("protocol")
+        return [last_word(run.graph_id or "", ending.status, _told(ending))] if followed else []
 
 
 @dataclass
@@ -190,9 +192,7 @@ class GraphWork:
             self.rest = Rest(ending, interrupts=asked, values=self._feed.values if self._feed else None)
         if self._feed is not None:
             return self._feed.closing(ending.status, _told(ending))
-        return (
-            [last_word(self.claimed.run.graph_id or "", ending.status, _told(ending))] if self._asked["protocol"] else []
-        )
+        return self.driver.unopened(self.claimed.run, ending)
 
     async def settle(self, writing: LogTransaction, ending: Ending, said: Sequence[NewEvent]) -> Sequence[DomainEvent]:
         """Write the end."""
