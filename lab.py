@@ -23,7 +23,8 @@ from .agents.spec import AgentSpec
 from .auth.local import LOCAL
 from .core.context import RunSettings
 from .core.errors import CodeLabError, Conflict, InvalidInput
-from .core.settings import DatabaseSettings, ModelNames, Settings
+from .core.settings import DatabaseSettings, Settings
+from .core.settings_llm import ModelNames
 from .core.types import ApprovalMode, ApprovalStatus, DecisionKind
 from .llm.models import StaticModels
 from .runtime.compose import Runtime, build_runtime

@@ -15,7 +15,8 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..core.errors import CodeLabError
-from ..core.settings import LLMSettings, Settings
+from ..core.settings import Settings
+from ..core.settings_llm import LLMSettings
 from ..llm.models import build_models
 from ..store.engine import Database
 from ..store.migrate import current_revision, head_revision, upgrade

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from .settings_llm import LLMSettings
 from .types import ApprovalMode
 
 
@@ -70,24 +71,6 @@ class AgentsSettings(BaseModel):
     max_tool_calls: int = Field(120, ge=1, description="Tool calls in one turn")
     recursion_limit: int = Field(400, ge=10, description="Graph steps in one run")
     context_tokens: int = Field(100_000, ge=1_000, description="Summarise the model's view beyond this")
-
-
-class ModelNames(BaseModel):
-    """Which model plays which role."""
-
-    strong: str | None = None
-    fast: str | None = None
-    embed: str | None = Field(None, description="Reserved: not read yet")
-
-
-class LLMSettings(BaseModel):
-    """The model endpoint; without a key and a URL the demo model answers."""
-
-    base_url: str | None = Field(None, description="Any OpenAI-compatible endpoint; falls back to OPENAI_BASE_URL")
-    api_key: SecretStr | None = Field(None, description="Falls back to OPENAI_API_KEY")
-    models: ModelNames = ModelNames()
-    timeout_s: float = 120
-    max_retries: int = 2
 
 
 class WorkspaceSettings(BaseModel):
@@ -187,7 +170,6 @@ class Settings(BaseSettings):
         """The settings that were set and that this version does not read: whoever starts it should know."""
         reserved = {
             "CODELAB_TRACING__ENDPOINT": self.tracing.endpoint,
-            "CODELAB_LLM__MODELS__EMBED": self.llm.models.embed,
         }
         return [name for name, value in reserved.items() if value]
 

@@ -10,7 +10,7 @@ from langchain_core.language_models import BaseChatModel
 from pydantic import SecretStr
 
 from ..core.errors import ConfigError
-from ..core.settings import LLMSettings
+from ..core.settings_llm import LLMSettings
 from .demo import DemoChatModel
 
 if TYPE_CHECKING:

@@ -3,37 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from langchain_core.messages import BaseMessage
-from langchain_core.messages.ai import UsageMetadata
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+    from langchain_core.messages.ai import UsageMetadata
 
 CHARS_PER_TOKEN = 3.6
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens of one call or of many."""
+class Usage(Struct, frozen=True, omit_defaults=True):
+    """Tokens of one call or of many.
+
+    Attributes:
+        input_tokens: The whole prompt; the cached and the newly cached part are within.
+        output_tokens: The whole answer; reasoning is within.
+        cached_tokens: Read from the provider's prompt cache.
+        cache_write_tokens: Written to it, for its usual time (five minutes at Anthropic).
+        cache_write_1h_tokens: Written to it for an hour.
+        reasoning_tokens: Thought, not said.
+        estimated: Whether these are our guess, because the provider gave no numbers.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated: bool = False
 
     @property
     def total_tokens(self) -> int:
-        """Both together."""
+        """Prompt and answer together."""
         return self.input_tokens + self.output_tokens
 
     def __add__(self, other: Usage) -> Usage:
-        """Sum two usages."""
-        return Usage(self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens)
+        """Sum two usages; a sum with a guess in it is a guess."""
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
+            self.cache_write_1h_tokens + other.cache_write_1h_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+            self.estimated or other.estimated,
+        )
 
     def metadata(self) -> UsageMetadata:
         """Render as LangChain's `usage_metadata`."""
-        return UsageMetadata(
-            input_tokens=self.input_tokens,
-            output_tokens=self.output_tokens,
-            total_tokens=self.total_tokens,
-        )
+        told: dict[str, Any] = {
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "total_tokens": self.total_tokens,
+        }
+        if self.cached_tokens or self.cache_write_tokens or self.cache_write_1h_tokens:
+            written = self.cache_write_tokens + self.cache_write_1h_tokens
+            told["input_token_details"] = {"cache_read": self.cached_tokens, "cache_creation": written}
+        if self.reasoning_tokens:
+            told["output_token_details"] = {"reasoning": self.reasoning_tokens}
+        return told  # type: ignore[return-value]
 
 
 def estimate_tokens(*texts: str) -> int:

@@ -14,7 +14,8 @@ import pytest
 from pydantic import SecretStr
 
 from codelab import CodeLab
-from codelab.core.settings import LLMSettings, ModelNames, Settings
+from codelab.core.settings import Settings
+from codelab.core.settings_llm import LLMSettings, ModelNames
 from tests.e2e.test_main_job import SCRIPT, TASK
 from tests.support.repos import git
 from tests.support.service import scripted_server

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from codelab.core.errors import ConfigError
-from codelab.core.settings import LLMSettings, Settings
+from codelab.core.settings import Settings
+from codelab.core.settings_llm import LLMSettings
 from codelab.evals import coding
 from codelab.evals.cases import RoutedTo, script_of
 from codelab.evals.run import Options, make_bench, run_suites

@@ -6,7 +6,7 @@ from langchain_core.messages import HumanMessage
 
 from codelab.agents.spec import load_agents
 from codelab.core.context import RunSettings
-from codelab.core.settings import LLMSettings, ModelNames
+from codelab.core.settings_llm import LLMSettings, ModelNames
 from codelab.graph.router import Router
 from codelab.llm.models import build_models
 from codelab.llm.scripted import Script

@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from codelab.core.errors import ConfigError
-from codelab.core.settings import LLMSettings, ModelNames
+from codelab.core.settings_llm import LLMSettings, ModelNames
 from codelab.llm.demo import DemoChatModel
 from codelab.llm.models import StaticModels, build_models
 from codelab.llm.scripted import ScriptedChatModel

@@ -14,7 +14,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langchain_core.tools import tool
 from pydantic import BaseModel
 
-from codelab.core.settings import LLMSettings, ModelNames
+from codelab.core.settings_llm import LLMSettings, ModelNames
 from codelab.llm.models import build_models
 from codelab.llm.scripted import Script
 from codelab.llm.scripted_server import serve

@@ -1,0 +1,1 @@
+"""Breakers, retries, failover, health."""

@@ -1,0 +1,1 @@
+"""OpenAI's dialect over HTTP, as raw ASGI."""
