@@ -1,4 +1,7 @@
-"""What routes declare: the principal with the permission they need, and the runtime."""
+"""What routes declare: the principal with the permission they need, and the runtime.
+
+Dependencies are coroutines although they wait for nothing: FastAPI would call a function in a thread.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ class Scope:
             raise ValueError(f"unknown permission {permission!r}")
         self.permission = permission
 
-    def __call__(self, request: Request) -> Principal:
+    async def __call__(self, request: Request) -> Principal:
         """Return the principal; `Unauthenticated` or `Forbidden` otherwise."""
         principal: Principal | None = getattr(request.state, "principal", None)
         if principal is None:
@@ -44,7 +47,7 @@ def needs(permission: str) -> Any:
     return Depends(Scope(permission))
 
 
-def runtime_of(request: Request) -> Runtime:
+async def runtime_of(request: Request) -> Runtime:
     """The runtime of the app that serves this request."""
     runtime: Runtime = request.app.state.runtime
     return runtime

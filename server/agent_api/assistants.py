@@ -26,7 +26,7 @@ router = APIRouter(tags=["assistants"])
 _YES = frozenset({"true", "1"})
 
 
-def assistant_id(request: Request) -> str:
+async def assistant_id(request: Request) -> str:
     """The path's assistant id, in its canonical form; `InvalidInput` when it is none."""
     return assistant_uuid(request.path_params["assistant_id"])
 

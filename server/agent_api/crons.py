@@ -14,7 +14,7 @@ router = APIRouter(tags=["crons"])
 Asked = Annotated[NewCron, Depends(body(NewCron))]
 
 
-def cron_id(request: Request) -> str:
+async def cron_id(request: Request) -> str:
     """The path's cron id, in its canonical form; `InvalidInput` when it is none."""
     return read_uuid("cron ID", request.path_params["cron_id"])
 

@@ -1,4 +1,7 @@
-"""What routes of the Agent Server API declare: the principal, the runtime, ids, and bodies of any content type."""
+"""What routes of the Agent Server API declare: the principal, the runtime, ids, and bodies of any content type.
+
+All are coroutines, for the reason that `server/deps.py` gives.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from .errors import said
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def agent_of(request: Request) -> AgentRuntime:
+async def agent_of(request: Request) -> AgentRuntime:
     """The runtime of the app that serves this request."""
     agent: AgentRuntime = request.app.state.agent
     return agent
@@ -32,12 +35,12 @@ def read_uuid(name: str, value: str) -> str:
         raise InvalidInput(f"Invalid {name}: must be a UUID") from exc
 
 
-def thread_id(request: Request) -> str:
+async def thread_id(request: Request) -> str:
     """The path's thread id, in its canonical form; `InvalidInput` when it is none."""
     return read_uuid("thread ID", request.path_params["thread_id"])
 
 
-def run_id(request: Request) -> str:
+async def run_id(request: Request) -> str:
     """The path's run id; `InvalidInput` when it is none."""
     return read_uuid("run ID", request.path_params["run_id"])
 

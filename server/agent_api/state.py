@@ -14,7 +14,7 @@ from .deps import Agent, ThreadId, ThreadReader, ThreadWriter, body
 router = APIRouter(tags=["state"])
 
 
-def _shown(
+async def _shown(
     subgraphs: bool = False,  # noqa: FBT001, FBT002 - a query parameter
     select: Annotated[list[str] | None, Query()] = None,
 ) -> StateQuery:
