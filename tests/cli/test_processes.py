@@ -174,7 +174,7 @@ def test_a_server_and_its_clients(start, codelab, git_repo, tmp_path):
     began = time.monotonic()
     server = start("serve", "-w", git_repo, "--port", "0")
     said = listening(server)
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60
     url = re.search(r"http://127\.0\.0\.1:\d+", said)[0]
     assert f"{url}/login?code=" in said
     assert (Path(tmp_path) / "data" / "codelab" / "token").stat().st_mode & 0o077 == 0

@@ -156,10 +156,10 @@ def test_words_that_are_written(argv: str, words: str) -> None:
 )
 def test_no_line_makes_the_policy_slow(unit: str) -> None:
     line = unit * (20_000 // len(unit))
-    started = time.monotonic()
+    started = time.process_time()
     denied(line)
     risk(line)
-    assert time.monotonic() - started < 3
+    assert time.process_time() - started < 10  # what is not linear takes minutes
 
 
 @given(st.text(alphabet="ab \t\n'\"\\$`(){}[]<>|&;#~=*?!@%,.-/0x\u200b", max_size=60))

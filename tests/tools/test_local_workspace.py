@@ -165,11 +165,11 @@ async def test_search_refuses_what_it_cannot_do(space: LocalWorkspace, pattern: 
 
 async def test_a_catastrophic_pattern_takes_linear_time(space: LocalWorkspace):
     await space.write("a.txt", b"a" * 50_000 + b"!")
-    begin = time.monotonic()
+    begin = time.process_time()
     await space.search(r"^(a+)+$", path=".", glob="*" * 30 + "a*", regex=True, limit=1)
     await space.search(r"(a|a?)+b", path=".", glob="{a,a*}" * 20, regex=True, limit=1)
     await space.search(r"(x+x+)+y", path=".", glob=None, regex=True, limit=1)
-    assert time.monotonic() - begin < 2
+    assert time.process_time() - begin < 10  # backtracking would take years
 
 
 async def test_runs_a_program_in_a_folder(space: LocalWorkspace):

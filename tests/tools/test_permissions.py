@@ -229,9 +229,9 @@ def test_ordinary_names(path: str) -> None:
 
 def test_a_rule_cannot_make_the_policy_slow() -> None:
     grant = grant_for("slow", ["edit"], [r"(a+)+$", r"(a|a)*b", r"(.*)*x"])
-    started = time.monotonic()
+    started = time.process_time()
     assert denial(edit("a" * 5000 + "!"), grant) is not None
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 5  # backtracking would take years
 
 
 @pytest.mark.parametrize("grants", [["nope"], ["read", "rm"], [""], ["Read"], ["git"]])
