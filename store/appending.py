@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -11,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..core.errors import NotFound
 from ..core.types import utc_now
-from .models import RunEventRow, ThreadRow
+from .inserting import insert
+from .models import ThreadRow
 from .models.base import table_of
-from .records import JSON, LoggedEvent, Move, NewEvent, Taking
-from .texts import JsonText, dump_json
+from .records import LoggedEvent, Move, NewEvent, Taking
+from .texts import dump_json
 
 _THREADS: Final = table_of(ThreadRow)
 _TAKE: Final = (
@@ -36,7 +36,6 @@ _MOVE: Final = (
     .returning(_THREADS.c.last_seq, _THREADS.c.owner_id, _THREADS.c.tenant_id)
 )
 _LOCK: Final = select(_THREADS.c.id).where(_THREADS.c.id == bindparam("thread")).with_for_update(key_share=True)
-_APPEND: Final = table_of(RunEventRow).insert()
 
 
 class LogTransaction:
@@ -70,7 +69,7 @@ class LogTransaction:
         move: Move | Taking | None = None,
     ) -> list[LoggedEvent]:
         """Append to a thread's log, and move the thread on with it; `NotFound` when the thread is gone."""
-        new = [(event.type, JsonText(dump_json(event.data))) for event in events]
+        new = [(event.type, event.text or dump_json(event.data)) for event in events]
         if not new:
             return []
         row = (await self.session.execute(*_taking(thread_id, len(new), move))).one_or_none()
@@ -79,10 +78,9 @@ class LogTransaction:
         first, at = row.last_seq - len(new) + 1, utc_now()
         # Live readers get what a replay will give: not the writer's own objects, which may change later.
         logged = [
-            LoggedEvent(thread_id, seq, run_id, attempt, kind, json.loads(text), at, {JSON: text})
-            for seq, (kind, text) in enumerate(new, first)
+            LoggedEvent(thread_id, seq, run_id, attempt, kind, text, at) for seq, (kind, text) in enumerate(new, first)
         ]
-        await self.session.execute(_APPEND, [_columns(e, row.owner_id, row.tenant_id) for e in logged])
+        await insert(self.session, logged, owner_id=row.owner_id, tenant_id=row.tenant_id)
         self.written += logged
         return logged
 
@@ -95,17 +93,3 @@ def _taking(thread_id: str, count: int, move: Move | Taking | None) -> tuple[Any
         return move.statement, taken | move.values
     moved = {"moved_to": move.status, "now": utc_now(), "held_by": move.agent, "named": move.title}
     return _MOVE, taken | moved
-
-
-def _columns(event: LoggedEvent, owner_id: str, tenant_id: str) -> dict[str, Any]:
-    return {
-        "thread_id": event.thread_id,
-        "seq": event.seq,
-        "run_id": event.run_id,
-        "attempt": event.attempt,
-        "type": event.type,
-        "data": event.memo[JSON],
-        "at": event.at,
-        "owner_id": owner_id,
-        "tenant_id": tenant_id,
-    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,16 +11,22 @@ from typing import Any, Final
 
 SUPERSEDED: Final = "attempt_superseded"
 FINISHED: Final = "run.finished"
-JSON: Final = "json"
-"""In the memo of a record that was just written: its data as JSON text."""
+_DATA: Final = "data"
 
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """What is about to be logged."""
+    """What is about to be logged.
+
+    Attributes:
+        type: Its kind.
+        data: What it says.
+        text: That as JSON, clean as `dump_json` makes it, where its maker had no need of `data`.
+    """
 
     type: str
     data: dict[str, Any] = field(default_factory=dict)
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +51,15 @@ class Taking:
     values: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class LoggedEvent:
     """One record of the log.
 
     Everybody who reads it live reads the same object: nobody changes `data`. What is made of it once for all of them
     (an encoded frame) goes into `memo`, under a key of the maker's own.
+
+    Attributes:
+        content: Its data, or the JSON that was logged: most readers hand that on and never look inside.
     """
 
     thread_id: str
@@ -57,9 +67,33 @@ class LoggedEvent:
     run_id: str | None
     attempt: int
     type: str
-    data: dict[str, Any]
+    content: dict[str, Any] | str
     at: datetime
-    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    memo: dict[Any, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def text(self) -> str | None:
+        """The JSON that was logged; None for a record that was read from SQL."""
+        return self.content if isinstance(self.content, str) else None
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What it says, equal to what a replay gives."""
+        if not isinstance(self.content, str):
+            return self.content
+        data: dict[str, Any] | None = self.memo.get(_DATA)
+        if data is None:
+            data = self.memo[_DATA] = json.loads(self.content)
+        return data
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both say the same at the same place."""
+        return isinstance(other, LoggedEvent) and self._told() == other._told()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _told(self) -> tuple[Any, ...]:
+        return (self.thread_id, self.seq, self.run_id, self.attempt, self.type, self.data, self.at)
 
 
 class Batch:
@@ -77,7 +111,7 @@ class Batch:
         self.shown: Sequence[LoggedEvent] = visible(events, later)
         self.first = events[0].seq
         self.last = events[-1].seq
-        self.size = sum(len(event.memo.get(JSON, "")) for event in events)
+        self.size = sum(len(event.content) for event in events if isinstance(event.content, str))
         self._of: dict[str, tuple[Sequence[LoggedEvent], bool]] = {}
 
     def beyond(self, seq: int) -> Batch:

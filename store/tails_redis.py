@@ -13,7 +13,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 
-from .records import JSON, Batch, LoggedEvent
+from .records import Batch, LoggedEvent
 from .redis_link import BLOCK_S, Link, Outbox, end
 from .tails import Readers, Subscription
 from .texts import dump_json
@@ -154,7 +154,7 @@ def _entry(texts: list[str], last: int) -> dict[str, str | int]:
 
 
 def _encoded(event: LoggedEvent) -> str:
-    data = event.memo.get(JSON) or dump_json(event.data)
+    data = event.text or dump_json(event.data)
     told = dump_json([event.seq, event.run_id, event.attempt, event.type, event.at.isoformat()])
     return f"{told[:-1]},{data}]"
 

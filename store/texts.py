@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, Final
 
-_SUSPECT = ("\\u0000", "\\ud", "NaN", "Infinity")
-
-
-class JsonText(str):
-    """JSON that is serialised already: `dump_json` leaves it as it is."""
-
-    __slots__ = ()
+_SUSPECT: Final = ("\\u0000", "\\ud", "NaN", "Infinity")
 
 
 def clean_text(value: str) -> str:
@@ -38,12 +32,16 @@ def dump_json(value: Any, *, escaped: bool = True) -> str:
         value: What to serialise; what JSON does not know becomes its text.
         escaped: Write letters beyond ASCII as escapes.
     """
-    if isinstance(value, JsonText):
-        return value
     text = json.dumps(value, separators=(",", ":"), default=str, ensure_ascii=escaped)
-    if any(mark in text for mark in _SUSPECT) or not (escaped or _encodes(text)):
+    if is_suspect(text) or not (escaped or _encodes(text)):
         return json.dumps(_clean(json.loads(text)), separators=(",", ":"), ensure_ascii=escaped)
     return text
+
+
+def is_suspect(text: str) -> bool:
+    """Whether JSON text may hold what a database or a reader refuses; often it does not, and is looked into."""
+    nul, half, nan, infinity = _SUSPECT
+    return nul in text or half in text or nan in text or infinity in text
 
 
 def _encodes(text: str) -> bool:

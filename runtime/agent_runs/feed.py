@@ -10,17 +10,12 @@ from langgraph.pregel import Pregel
 from langgraph.types import Interrupt
 
 from ...store.records import NewEvent
-from ..runs.plain import plain
+from ..runs.plain import plain, plain_text
+from .parts import part, written_part
 
-PART: Final = "part"
 _INTERRUPT: Final = "__interrupt__"
 _OURS: Final = {"messages-tuple": "messages", "lifecycle": None, "events": None}
 """What the wire's modes are called in LangGraph; None: not a mode of the graph's own."""
-
-
-def part(event: str, ns: Sequence[str], data: Any) -> NewEvent:
-    """Make the record of one SSE frame."""
-    return NewEvent(PART, {"event": event, "ns": list(ns), "data": data})
 
 
 class RestFeed:
@@ -54,7 +49,7 @@ class RestFeed:
         self._subgraphs = subgraphs
         self._options = dict(options)
         self._messages: dict[str, BaseMessage] = {}
-        self._metadata: tuple[Any, Any] = None, None
+        self._metadata: tuple[Any, str] = None, ""
 
     def closing(self, status: str, error: Mapping[str, Any] | None = None) -> list[NewEvent]:  # noqa: ARG002
         """Nothing: an SSE stream ends with the run, and says what it failed of in the record of its end."""
@@ -103,15 +98,15 @@ class RestFeed:
     def _message(self, ns: Sequence[str], message: Any, metadata: Mapping[str, Any]) -> list[NewEvent]:
         said: list[NewEvent] = []
         if "messages-tuple" in self._modes:
-            said.append(part("messages", ns, [plain(message), self._about(metadata)]))
+            said.append(written_part("messages", ns, f"[{plain_text(message)},{self._about(metadata)}]"))
         if "messages" in self._modes and isinstance(message, BaseMessage):
             said += self._growing(ns, message, metadata)
         return said
 
-    def _about(self, metadata: Mapping[str, Any]) -> Any:
-        """A message's chunks share their metadata: it is made plain once."""
+    def _about(self, metadata: Mapping[str, Any]) -> str:
+        """A message's chunks share their metadata: it is written once."""
         if metadata is not self._metadata[0]:
-            self._metadata = metadata, plain(metadata)
+            self._metadata = metadata, plain_text(metadata)
         return self._metadata[1]
 
     def _growing(self, ns: Sequence[str], message: BaseMessage, metadata: Mapping[str, Any]) -> list[NewEvent]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ...store.records import JSON, LoggedEvent, NewEvent
+from ...store.records import LoggedEvent, NewEvent
 from ...store.texts import dump_json
 from .feed import last_word
 from .words import RECORD, event, lifecycle, requested
@@ -39,7 +39,7 @@ def encoded(record: LoggedEvent) -> Sequence[Encoded]:
 
 def _text(record: LoggedEvent, event: Event) -> str:
     """A record of the protocol was made text already when it was logged: only its position is put in front."""
-    logged: str | None = record.memo.get(JSON) if record.type == RECORD else None
+    logged = record.text if record.type == RECORD else None
     if logged is None:
         return dump_json(event)
     return f'{{"type":"event","event_id":"{event["event_id"]}","seq":{record.seq},{logged[1:]}'

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from enum import Enum
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError
+
+from ...store.texts import dump_json, is_suspect
 
 
 def plain(value: Any) -> Any:
@@ -21,6 +25,16 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(item) for item in value]
     return _object(value)
+
+
+def plain_text(value: Any) -> str:
+    """Turn a value into the JSON text that `dump_json` makes of its `plain` form: a model in one go."""
+    if isinstance(value, BaseModel):
+        with suppress(PydanticSerializationError):  # half characters, or what has no such form
+            text = value.model_dump_json(ensure_ascii=True)
+            if not is_suspect(text):
+                return text
+    return dump_json(plain(value))
 
 
 def _object(value: Any) -> Any:

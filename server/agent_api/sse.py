@@ -11,54 +11,56 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 
 from ...core.errors import InvalidInput
+from ...runtime.agent_runs.parts import PART, cut, frame_event
 from ...runtime.agent_runs.values import error_of
-from ...store.records import JSON, LoggedEvent
+from ...store.records import FINISHED, LoggedEvent
 from ...store.texts import dump_json
 
 HEARTBEAT_S: Final = 5
+_NUMBERED: Final = "sse with id"
+_BARE: Final = "sse"
 _FAILED: Final = frozenset({"error", "timeout"})
 
 
-def frame(record: LoggedEvent, *, resumable: bool) -> bytes:
+def frame(record: LoggedEvent, *, resumable: bool) -> str:
     """Encode a record once for all its readers; nothing for records that this surface does not show."""
-    known: bytes | None = record.memo.get(("sse", resumable))
+    key = _NUMBERED if resumable else _BARE
+    known: str | None = record.memo.get(key)
     if known is None:
-        number = record.seq if resumable else None
-        known = _part(record, number) if record.type == "part" else b""
-        if not known and (said := _said(record)) is not None:
-            known = encode(*said, number=number)
-        record.memo["sse", resumable] = known
+        known = record.memo[key] = _framed(record, record.seq if resumable else None)
     return known
 
 
-def _part(record: LoggedEvent, number: int | None) -> bytes:
-    """Cut the frame of a part out of the text that was logged: it was serialised once, for all its readers."""
-    text: str | None = record.memo.get(JSON)
-    if text is None:
-        return b""
-    event, ns = record.data["event"], record.data["ns"]
-    before = f'{{"event":{dump_json(event)},"ns":{dump_json(ns)},"data":'
-    if not text.startswith(before):
-        return b""
-    last = f"id: {number}-0\n\n" if number is not None else "\n"
-    return f"event: {'|'.join([event, *ns])}\ndata: {text[len(before) : -1]}\n{last}".encode()
+def _framed(record: LoggedEvent, number: int | None) -> str:
+    if record.type == PART:
+        text = record.text
+        event, data = cut(text) if text is not None else _read(record.data)
+        return _frame(event, data, number)
+    said = _said(record)
+    return _frame(said[0], dump_json(said[1]), number) if said is not None else ""
+
+
+def _read(part: dict[str, Any]) -> tuple[str, str]:
+    return frame_event(part["event"], part["ns"]), dump_json(part["data"])
 
 
 def _said(record: LoggedEvent) -> tuple[str, Any] | None:
     data = record.data
-    if record.type == "part":
-        return "|".join([data["event"], *data["ns"]]), data["data"]
     if record.type == "run.started":
         return "metadata", {"run_id": data["run_id"], "attempt": data["attempt"]}
-    if record.type == "run.finished" and data["status"] in _FAILED:
+    if record.type == FINISHED and data["status"] in _FAILED:
         return "error", error_of(data.get("error") or {})["__error__"]
     return None
 
 
-def encode(event: str, data: Any, *, number: int | None) -> bytes:
+def encode(event: str, data: Any, *, number: int | None) -> str:
     """Write one frame, with an id where there is a number."""
-    last = f"id: {number}-0\n\n" if number is not None else "\n"
-    return f"event: {event}\ndata: {dump_json(data)}\n{last}".encode()
+    return _frame(event, dump_json(data), number)
+
+
+def _frame(event: str, data: str, number: int | None) -> str:
+    last = f"id: {number}-0\n" if number is not None else ""
+    return f"event: {event}\ndata: {data}\n{last}\n"
 
 
 def position(request: Request, *, head: int) -> int:
@@ -112,8 +114,8 @@ def event_stream(
             async with aclosing(batches):
                 async for batch in batches:
                     shown = batch if wants is None else [each for each in batch if wants(each)]
-                    if text := b"".join([frame(each, resumable=resumable) for each in shown]):
-                        yield text
+                    if text := "".join([frame(each, resumable=resumable) for each in shown]):
+                        yield text.encode()
             ended = True
         finally:
             if not ended and on_leave is not None:

@@ -53,26 +53,26 @@ async def _frames(
             if STATE_UPDATE in modes:
                 changed = [record for record in batch if record.type == STATE_UPDATED]
                 shown += [await _state(agent, principal, record) for record in changed]
-            if text := b"".join(shown):
-                yield text
+            if text := "".join(shown):
+                yield text.encode()
 
 
-def _shown(record: LoggedEvent, modes: frozenset[str]) -> bytes:
+def _shown(record: LoggedEvent, modes: frozenset[str]) -> str:
     turns = record.type in _TURNS
     if RUN_MODES not in modes and not (turns and LIFECYCLE in modes):
-        return b""
-    said = frame(record, resumable=True) if RUN_MODES in modes or record.type != FINISHED else b""
+        return ""
+    said = frame(record, resumable=True) if RUN_MODES in modes or record.type != FINISHED else ""
     if record.type != FINISHED:
         return said
     return said + encode("metadata", {"status": "run_done", "run_id": record.run_id}, number=record.seq)
 
 
-async def _state(agent: AgentRuntime, principal: Principal, record: LoggedEvent) -> bytes:
+async def _state(agent: AgentRuntime, principal: Principal, record: LoggedEvent) -> str:
     """The state that somebody wrote by hand, read from its checkpoint; nothing where that is gone."""
     at = record.data["checkpoint"]
     where = CheckpointRef(checkpoint_id=at["checkpoint_id"], checkpoint_ns=at.get("checkpoint_ns", ""))
     try:
         state: Any = await agent.threads.state(principal, record.thread_id, StateQuery(checkpoint=where))
     except NotFound:
-        return b""
+        return ""
     return encode("state_update", {"state": state, "thread_id": record.thread_id}, number=record.seq)
