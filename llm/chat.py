@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from ..core.types import new_id
 from .usage import Usage
@@ -36,6 +37,9 @@ class Caller:
     priority: Literal["interactive", "batch"] = "interactive"
 
 
+_LOCAL: Final = Caller(user_id="local")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Controls:
     """How one request is to be treated.
@@ -61,6 +65,19 @@ class Controls:
     fallback: bool = True
     route: bool = False
     exact_model: bool = False
+
+
+_CALLER: Final[ContextVar[Caller]] = ContextVar("caller")
+
+
+def call_for(caller: Caller) -> None:
+    """Say on whose behalf the code of this context calls models from now on; hosts of runs do."""
+    _CALLER.set(caller)
+
+
+def current_caller() -> Caller:
+    """On whose behalf this context calls models: local mode's user where nobody said."""
+    return _CALLER.get(_LOCAL)
 
 
 DIRECT = Controls()
@@ -98,6 +115,7 @@ class Outcome:
     """What became of a request; filled while the answer is made, complete once its stream has ended.
 
     Attributes:
+        request_id: Whose outcome it is.
         model: The catalogue's id of the model that answered.
         attempts: Requests that were sent to providers.
         cost: What it cost, in nano-dollars.
@@ -107,6 +125,7 @@ class Outcome:
         tried: What each attempt came to, `provider/model: code`.
     """
 
+    request_id: str = ""
     provider: str = ""
     model: str = ""
     cache: CacheOutcome = "bypass"

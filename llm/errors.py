@@ -104,10 +104,20 @@ class Refused(UpstreamError):  # noqa: N818
 
 
 class BudgetExceeded(CodeLabError):  # noqa: N818
-    """A budget has no room for this request."""
+    """A budget has no room for this request.
+
+    Args:
+        retry_after: Seconds until the budget's next period.
+        cheaper: Whether the budget would have a cheaper model asked instead.
+    """
 
     status = 402
     default_code = "budget_exceeded"
+
+    def __init__(self, message: str, *, retry_after: float | None = None, cheaper: bool = False) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.cheaper = cheaper
 
 
 class NoModel(CodeLabError):  # noqa: N818

@@ -96,5 +96,9 @@ class Batch:
     def events(self) -> Sequence[Event]:
         """The events, in the order they were said."""
         if self._events is None:
-            self._events = self._decode(self.raw) if self._decode is not None and self.raw is not None else ()
+            self._events = self.read(self.raw) if self.raw is not None else ()
         return self._events
+
+    def read(self, frames: bytes) -> Sequence[Event]:
+        """Decode some of the bytes only: whole frames."""
+        return self._decode(frames) if self._decode is not None else ()

@@ -1,0 +1,280 @@
+"""The pipeline of a model's answer: cache, single flight, budget, attempts, the bill.
+
+Every request ends in one row of the ledger, however it ends. Whoever asks upstream pays: an answer that others follow
+is settled when it ends, not when the one who asked first has gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Final
+
+from ..core.errors import CodeLabError
+from .catalog import Model, Price
+from .chat import CompletionRequest, Outcome
+from .errors import AllDown, BudgetExceeded, NotCached, UpstreamError
+from .events import Batch
+from .seams import Attempts, Budgets, Cache, Hit, Ledger, Plan, Reservation, Router
+from .tally import Tally, most_tokens
+from .usage import Usage
+
+_RENEWALS: Final = 64
+"""Answers that are asked for anew behind a client's back, at most at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a gateway is made of.
+
+    Attributes:
+        models: The catalogue's rows by id.
+        cost: What a usage costs at a price, in nano-dollars.
+        clock: Seconds, monotonic.
+    """
+
+    models: Mapping[str, Model]
+    router: Router
+    attempts: Attempts
+    cache: Cache
+    budgets: Budgets
+    ledger: Ledger
+    cost: Callable[[Price, Usage], int]
+    clock: Callable[[], float] = time.monotonic
+
+
+class Answering:
+    """An answer as it is made.
+
+    Attributes:
+        outcome: What became of the request, as far as it is known.
+    """
+
+    __slots__ = ("_batches", "_head", "outcome")
+
+    def __init__(self, batches: AsyncGenerator[Batch, None], outcome: Outcome) -> None:
+        self._batches = batches
+        self._head: Batch | None = None
+        self.outcome = outcome
+
+    async def first(self) -> None:
+        """Wait for the first batch: from then on it is known who answers. Raises what went wrong before it."""
+        self._head = await anext(self._batches, None)
+
+    async def __aiter__(self) -> AsyncIterator[Batch]:
+        """Give the batches, the first one included."""
+        if self._head is not None:
+            head, self._head = self._head, None
+            yield head
+        async for batch in self._batches:
+            yield batch
+
+    async def close(self) -> None:
+        """Let it go: the upstream is hung up on, what was used is paid."""
+        await self._batches.aclose()
+
+
+class Gateway:
+    """One core for the agents' chat model and for the HTTP endpoint."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._renewing: set[asyncio.Task[None]] = set()
+
+    def answer(self, request: CompletionRequest) -> Answering:
+        """Begin an answer; nothing is asked before it is read. Close it, or read it to its end."""
+        outcome = Outcome(request_id=request.id, began=self._parts.clock())
+        return Answering(self._answer(request, outcome), outcome)
+
+    async def close(self) -> None:
+        """Stop what still runs behind the clients' backs."""
+        for task in self._renewing:
+            task.cancel()
+        await asyncio.gather(*self._renewing, return_exceptions=True)
+
+    async def _answer(self, request: CompletionRequest, outcome: Outcome) -> AsyncGenerator[Batch, None]:
+        plan: Plan | None = None
+        said = False
+        try:
+            candidates = self._parts.router.candidates(request)
+            plan = self._parts.cache.plan(request, candidates[0])
+            source = (
+                self._paid(request, candidates, outcome, plan=None)
+                if plan is None
+                else self._cached(request, candidates, outcome, plan)
+            )
+            async with aclosing(source):
+                async for batch in source:
+                    said = True
+                    yield batch
+        except (UpstreamError, AllDown) as exc:
+            old = None if said or plan is None else await self._parts.cache.find(plan, stale=True)
+            if old is None:
+                self._refused(request, outcome, exc)
+                raise
+            outcome.degraded, outcome.ended = "stale", None
+            async for batch in self._replayed(request, outcome, old):
+                yield batch
+        except CodeLabError as exc:
+            self._refused(request, outcome, exc)
+            raise
+
+    async def _cached(
+        self, request: CompletionRequest, candidates: Sequence[Model], outcome: Outcome, plan: Plan
+    ) -> AsyncGenerator[Batch, None]:
+        """Answer from the cache, along with somebody else, or by asking."""
+        cache = self._parts.cache
+        hit = await cache.find(plan) if plan.reads else None
+        if hit is not None:
+            if hit.renew:
+                self._renew(request, candidates, plan)
+            async for batch in self._replayed(request, outcome, hit):
+                yield batch
+            return
+        if plan.only:
+            raise NotCached("There is no stored answer to this request.")
+        flight = cache.join(plan, lambda: self._paid(request, candidates, outcome, plan=plan))
+        if flight.leads:
+            outcome.cache = "miss"
+            async for batch in flight.batches():
+                yield batch
+        else:
+            async for batch in self._followed(request, candidates[0], outcome, flight.batches()):
+                yield batch
+
+    async def _followed(
+        self, request: CompletionRequest, model: Model, outcome: Outcome, batches: AsyncIterator[Batch]
+    ) -> AsyncGenerator[Batch, None]:
+        """Read along with the one who asked; it costs nothing."""
+        outcome.cache, outcome.model, outcome.provider = "shared", model.id, model.provider.name
+        tally = Tally(request, outcome)
+        try:
+            async for batch in batches:
+                self._first(outcome)
+                tally.see(batch)
+                yield batch
+        finally:
+            tally.close()
+            outcome.saved = self._parts.cost(model.price, outcome.usage)
+            self._note(request, outcome)
+
+    async def _replayed(self, request: CompletionRequest, outcome: Outcome, hit: Hit) -> AsyncGenerator[Batch, None]:
+        """Say a stored answer again, in the pieces it came in; as one piece where no stream is wanted."""
+        outcome.cache, outcome.saved, outcome.model = hit.outcome, hit.cost, hit.model
+        if (model := self._parts.models.get(hit.model)) is not None:
+            outcome.provider = model.provider.name
+        pieces = hit.batches if request.streamed else [[event for events in hit.batches for event in events]]
+        rate = request.controls.replay_rate if request.streamed else None
+        tally = Tally(request, outcome)
+        try:
+            for events in pieces:
+                self._first(outcome)
+                batch = Batch(events)
+                tally.see(batch)
+                yield batch
+                if rate:
+                    await asyncio.sleep(len(events) / rate)
+        finally:
+            self._note(request, outcome)
+
+    async def _paid(
+        self, request: CompletionRequest, candidates: Sequence[Model], outcome: Outcome, *, plan: Plan | None
+    ) -> AsyncGenerator[Batch, None]:
+        """Ask, within the caller's budgets; keep what may be kept; pay for what was used."""
+        parts = self._parts
+        candidates, reservation = await self._reserve(request, candidates, outcome)
+        tally, kept, whole = Tally(request, outcome), [], False
+        try:
+            async with aclosing(parts.attempts.answer(request, candidates, outcome)) as batches:
+                async for batch in batches:
+                    self._first(outcome)
+                    tally.see(batch)
+                    if plan is not None:
+                        kept.append(batch)
+                    yield batch
+            whole = True
+        except CodeLabError as exc:
+            outcome.error = exc.code
+            raise
+        finally:
+            if not (whole or outcome.error):
+                outcome.error = "cancelled"
+            tally.close()
+            self._settle(outcome, reservation)
+            self._note(request, outcome)
+        if plan is not None:
+            parts.cache.keep(plan, kept, outcome)
+
+    async def _reserve(
+        self, request: CompletionRequest, candidates: Sequence[Model], outcome: Outcome
+    ) -> tuple[Sequence[Model], Reservation]:
+        """Reserve what the dearest candidate may cost; where a budget says so, a cheaper one is asked instead."""
+        budgets = self._parts.budgets
+        try:
+            return candidates, await budgets.reserve(request.caller, self._most(request, candidates[:1]))
+        except BudgetExceeded as exc:
+            cheaper = self._cheaper(candidates) if exc.cheaper else []
+            if not cheaper:
+                raise
+            reservation = await budgets.reserve(request.caller, self._most(request, cheaper[:1]))
+            outcome.degraded = "cheaper"
+            return cheaper, reservation
+
+    def _cheaper(self, candidates: Sequence[Model]) -> list[Model]:
+        first = candidates[0]
+        named = [*candidates[1:], *(self._parts.models[name] for name in first.fallbacks if name in self._parts.models)]
+        return [model for model in named if model.price.output < first.price.output]
+
+    def _most(self, request: CompletionRequest, candidates: Sequence[Model]) -> int:
+        """Bound the cost from above, for the prompt and the longest answer that may come."""
+        if all(model.price.free for model in candidates):
+            return 0
+        body = request.body
+        asked = body.get("max_completion_tokens") or body.get("max_tokens")
+        prompt, choices = most_tokens(request), body.get("n") or 1
+        return max(
+            self._parts.cost(
+                model.price,
+                Usage(prompt, choices * min(asked or model.max_output, model.max_output), cache_write_tokens=prompt),
+            )
+            for model in candidates
+        )
+
+    def _settle(self, outcome: Outcome, reservation: Reservation) -> None:
+        model = self._parts.models.get(outcome.model)
+        outcome.cost = self._parts.cost(model.price, outcome.usage) if model is not None else 0
+        reservation.settle(outcome.cost)
+
+    def _first(self, outcome: Outcome) -> None:
+        if outcome.first is None:
+            outcome.first = self._parts.clock()
+
+    def _note(self, request: CompletionRequest, outcome: Outcome) -> None:
+        outcome.ended = self._parts.clock()
+        self._parts.ledger.add(request, outcome)
+
+    def _refused(self, request: CompletionRequest, outcome: Outcome, error: CodeLabError) -> None:
+        """Note a request that was not answered, unless whoever paid for it did."""
+        if outcome.ended is None:
+            outcome.error = error.code
+            self._note(request, outcome)
+
+    def _renew(self, request: CompletionRequest, candidates: Sequence[Model], plan: Plan) -> None:
+        """Ask anew for an answer that has grown old, for the next client."""
+        if len(self._renewing) >= _RENEWALS:
+            return
+        task = asyncio.create_task(self._asked_again(request, candidates, plan))
+        self._renewing.add(task)
+        task.add_done_callback(self._renewing.discard)
+
+    async def _asked_again(self, request: CompletionRequest, candidates: Sequence[Model], plan: Plan) -> None:
+        outcome = Outcome(request_id=request.id, began=self._parts.clock(), cache="miss")
+        flight = self._parts.cache.join(plan, lambda: self._paid(request, candidates, outcome, plan=plan))
+        try:
+            async for _ in flight.batches():
+                pass
+        except CodeLabError:
+            return  # the old answer stands; the ledger and the breaker know
