@@ -19,6 +19,7 @@ from .briefing import BriefingMiddleware
 from .gate import ApprovalMiddleware
 from .handoff import make_switch_tool
 from .host import Host
+from .layers import AgentLayers
 from .spec import AgentSpec
 from .state import TurnState
 from .turn import TurnMiddleware
@@ -73,14 +74,16 @@ def build_agent(
 def middleware_of(spec: AgentSpec, *, host: Host, limits: Limits) -> list[AgentMiddleware[Any, Any, Any]]:
     """Outer to inner: the gate sees a call first, so that the policy sees it after a person's edit."""
     grant = grant_for(spec.name, spec.tools, spec.files)
+    turn = TurnMiddleware(
+        max_model_calls=spec.limits.model_calls or limits.max_model_calls,
+        max_tool_calls=spec.limits.tool_calls or limits.max_tool_calls,
+    )
+    gate, briefing = ApprovalMiddleware(grant=grant, host=host), BriefingMiddleware(host=host)
+    acting = (gate, PolicyMiddleware(grant=grant, host=host), JournalMiddleware(), ToolErrorMiddleware())
     return [
-        TurnMiddleware(
-            max_model_calls=spec.limits.model_calls or limits.max_model_calls,
-            max_tool_calls=spec.limits.tool_calls or limits.max_tool_calls,
-        ),
-        ApprovalMiddleware(grant=grant, host=host),
-        PolicyMiddleware(grant=grant, host=host),
-        JournalMiddleware(),
-        ToolErrorMiddleware(),
-        BriefingMiddleware(host=host),
+        AgentLayers(
+            gate,
+            at_model=[layer.awrap_model_call for layer in (turn, gate, briefing)],
+            at_tool=[layer.awrap_tool_call for layer in acting],
+        )
     ]

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from langchain.agents.middleware import AgentMiddleware, hook_config
+from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
+from langchain.agents.middleware.types import ExtendedModelResponse
 from langchain_core.messages import AIMessage, ToolMessage
 
 from .loops import this_turn
 from .state import TurnState
 
+ModelAnswer = ModelResponse[Any] | ExtendedModelResponse[Any]
+Handler = Callable[[ModelRequest[Any]], Awaitable[ModelAnswer]]
+
 LIMIT_TEXT = "I stopped: this turn has used its {limit} {what}. Nothing is lost; say “continue” and I go on from here."
 
 
+def is_over(state: TurnState) -> bool:
+    """Whether the agent has handed over or finished."""
+    return bool(state.get("handoff") or state.get("finished"))
+
+
 class TurnMiddleware(AgentMiddleware[TurnState, Any, Any]):
-    """The one step before each model call: see the module.
+    """Lets a model call through, or ends the agent's part: see the module.
 
     The stock limits count per subgraph visit; a turn spans several agents, so its count lives in shared state.
     """
@@ -26,14 +36,14 @@ class TurnMiddleware(AgentMiddleware[TurnState, Any, Any]):
         self._max_model_calls = max_model_calls
         self._max_tool_calls = max_tool_calls
 
-    @hook_config(can_jump_to=["end"])
-    async def abefore_model(self, state: TurnState, runtime: Any) -> dict[str, Any] | None:
-        """Jump to the end when there is nothing more to do."""
-        if state.get("handoff") or state.get("finished"):
-            return {"jump_to": "end"}
-        if stop := self._exhausted(state, runtime.context):
-            return {"jump_to": "end", "messages": [AIMessage(stop)]}
-        return None
+    async def awrap_model_call(self, request: ModelRequest[Any], handler: Handler) -> ModelAnswer:
+        """Call the model unless there is nothing more to do."""
+        state: Any = request.state
+        if is_over(state):
+            return ModelResponse(result=[])
+        if stop := self._exhausted(state, request.runtime.context):
+            return ModelResponse(result=[AIMessage(stop)])
+        return await handler(request)
 
     def _exhausted(self, state: TurnState, settings: Any) -> str | None:
         calls = _cap(getattr(settings, "max_model_calls", None), self._max_model_calls)
