@@ -5,14 +5,18 @@ Dependencies are coroutines although they wait for nothing: FastAPI would call a
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
 
 from ..core import permissions
 from ..core.errors import Forbidden, Unauthenticated
 from ..core.types import Principal
-from ..runtime.compose import Runtime
+
+if TYPE_CHECKING:
+    from ..runtime.compose import Runtime
+else:  # it brings LangChain, which a process that serves models alone does without
+    Runtime = Any
 
 
 class Scope:

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import JSONResponse, Response
 
-from ..runtime.compose import Runtime
+from ..store.engine import Database
 from .deps import CurrentRuntime
 
 router = APIRouter(tags=["health"])
@@ -22,10 +22,10 @@ async def live() -> dict[str, bool]:
     return {"ok": True}
 
 
-async def _database(runtime: Runtime) -> dict[str, Any]:
+async def _database(database: Database) -> dict[str, Any]:
     began = time.perf_counter()
     try:
-        async with runtime.database.read() as session:
+        async with database.read() as session:
             await session.execute(text("select 1"))
     except SQLAlchemyError:
         return {"ok": False}
@@ -36,6 +36,6 @@ async def _database(runtime: Runtime) -> dict[str, Any]:
 @router.get("/health")
 async def ready(runtime: CurrentRuntime) -> Response:
     """The database answers; 503 when it does not."""
-    checks = {"database": await _database(runtime)}
+    checks = {"database": await _database(runtime.database)}
     healthy = all(check["ok"] for check in checks.values())
     return JSONResponse({"ok": healthy, "checks": checks}, status_code=200 if healthy else 503)

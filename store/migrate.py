@@ -15,7 +15,6 @@ from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
 from ..core.errors import ConfigError
-from .checkpoints import open_checkpoints
 from .engine import Database
 from .locking import file_lock, lock_beside
 from .models import Base
@@ -48,6 +47,8 @@ async def prepare(database: Database) -> None:
 
 async def upgrade(database: Database) -> None:
     """Bring the schema to head, LangGraph's own tables included (`codelab db upgrade`)."""
+    from .checkpoints import open_checkpoints  # noqa: PLC0415 - brings LangGraph, which a mere start can do without
+
     if database.is_sqlite:
         await prepare(database)
     else:
