@@ -115,7 +115,7 @@ class Gateway:
             if old is None:
                 self._refused(request, outcome, exc)
                 raise
-            outcome.degraded, outcome.ended = "stale", None
+            outcome.degraded, outcome.error = "stale", ""
             async for batch in self._replayed(request, outcome, old):
                 yield batch
         except CodeLabError as exc:
@@ -200,11 +200,13 @@ class Gateway:
             outcome.error = exc.code
             raise
         finally:
-            if not (whole or outcome.error):
+            failed = bool(outcome.error)
+            if not (whole or failed):
                 outcome.error = "cancelled"
             tally.close()
             self._settle(outcome, reservation)
-            self._note(request, outcome)
+            if not failed or outcome.first is not None:  # else another answer may still be found
+                self._note(request, outcome)
         if plan is not None:
             parts.cache.keep(plan, kept, outcome)
 
