@@ -4,9 +4,11 @@ from .approval import ApprovalRow
 from .artifact import ArtifactRow
 from .assistant import AssistantRow, AssistantVersionRow
 from .base import Base
+from .budget import BudgetAccountRow, BudgetLeaseRow, BudgetRow
 from .cron import CronRow
 from .event import RunEventRow
 from .execution import ToolExecutionRow
+from .ledger import LedgerRow
 from .run import RunRow
 from .thread import ThreadRow
 from .turn import TurnRow
@@ -19,7 +21,11 @@ __all__ = [
     "AssistantRow",
     "AssistantVersionRow",
     "Base",
+    "BudgetAccountRow",
+    "BudgetLeaseRow",
+    "BudgetRow",
     "CronRow",
+    "LedgerRow",
     "RunEventRow",
     "RunRow",
     "ThreadRow",
