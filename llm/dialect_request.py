@@ -1,4 +1,4 @@
-"""OpenAI's requests, checked as far as the gateway relies on them; whatever else they hold is the provider's to judge."""
+"""OpenAI's requests, checked as far as the gateway relies on them; all else in them is the provider's to judge."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def read_embedding(raw: bytes) -> Body:
         raise _bad(
             f"`input` must be text, tokens, or a list of at most {MAX_INPUTS} of either; none may be empty.", "input"
         )
-    if body.get("encoding_format") not in {None, "float", "base64"}:
+    if body.get("encoding_format") not in (None, "float", "base64"):
         raise _bad("`encoding_format` must be float or base64.", "encoding_format")
     if body.get("dimensions") is not None:
         _check_option("dimensions", body["dimensions"])
@@ -148,15 +148,13 @@ def _check_message(message: Any, position: int) -> None:
     if not isinstance(message, dict):
         raise _bad("A message must be an object.", f"messages[{position}]")
     role, content = message.get("role"), message.get("content")
-    if role not in _ROLES:
+    if not isinstance(role, str) or role not in _ROLES:
         known = ", ".join(sorted(_ROLES))
         raise _bad(f"`role` must be one of {known}.", f"messages[{position}].role")
-    if isinstance(content, str):
-        return
     if content is None:
         if role not in _SILENT:
             raise _bad("A message needs `content`.", f"messages[{position}].content")
-    elif not isinstance(content, list) or not all(map(_is_part, content)):
+    elif not isinstance(content, str) and not (isinstance(content, list) and all(map(_is_part, content))):
         raise _bad("`content` must be text or a list of parts.", f"messages[{position}].content")
     calls = message.get("tool_calls")
     if calls is not None and not (isinstance(calls, list) and all(map(_is_call, calls))):
