@@ -46,8 +46,9 @@ class Scripted:
         outcome.model, outcome.provider = candidates[0].id, "p"
         outcome.attempts += 1
         try:
-            pieces = self.said if request.streamed else [[e for events in self.said for e in events]]
-            for events in pieces if not any(isinstance(one, Exception) for one in self.said) else self.said:
+            plain = all(isinstance(events, list) for events in self.said)
+            whole = plain and not request.streamed
+            for events in [[event for events in self.said for event in events]] if whole else self.said:
                 if isinstance(events, Exception):
                     raise events
                 if isinstance(events, asyncio.Event):
