@@ -48,7 +48,7 @@ class Scripted:
         try:
             plain = all(isinstance(events, list) for events in self.said)
             whole = plain and not request.streamed
-            for events in [[event for events in self.said for event in events]] if whole else self.said:
+            for events in [[event for piece in self.said for event in piece]] if whole else self.said:
                 if isinstance(events, Exception):
                     raise events
                 if isinstance(events, asyncio.Event):
