@@ -119,6 +119,7 @@ class Outcome:
         model: The catalogue's id of the model that answered.
         attempts: Requests that were sent to providers.
         cost: What it cost, in nano-dollars.
+        price_version: Of the prices that `cost` was reckoned with.
         saved: What the cache saved, in nano-dollars.
         began: `time.monotonic` at the start; `first` at the first event, `ended` at the end.
         error: The code of what went wrong, if anything did.
@@ -134,6 +135,7 @@ class Outcome:
     usage: Usage = field(default_factory=Usage)
     raw_usage: dict[str, Any] = field(default_factory=dict)
     cost: int = 0
+    price_version: str = ""
     saved: int = 0
     began: float = 0
     first: float | None = None

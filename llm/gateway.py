@@ -247,7 +247,9 @@ class Gateway:
 
     def _settle(self, outcome: Outcome, reservation: Reservation) -> None:
         model = self._parts.models.get(outcome.model)
-        outcome.cost = self._parts.cost(model.price, outcome.usage) if model is not None else 0
+        if model is not None:
+            outcome.cost = self._parts.cost(model.price, outcome.usage)
+            outcome.price_version = model.price.version
         reservation.settle(outcome.cost)
 
     def _first(self, outcome: Outcome) -> None:
