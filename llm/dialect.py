@@ -13,9 +13,8 @@ from .usage import Usage
 
 _HEAD: Final = frozenset({"id", "object", "created", "model", "choices", "usage", "obfuscation", "error"})
 _OF_CHOICE: Final = frozenset({"index", "delta", "message", "finish_reason"})
-_SAID: Final = frozenset(
-    {"role", "content", "refusal", "tool_calls", "reasoning_content", "reasoning", "reasoning_details"}
-)
+_THOUGHT: Final = frozenset({"reasoning_content", "reasoning", "reasoning_signature", "reasoning_details"})
+_SAID: Final = frozenset({"role", "content", "refusal", "tool_calls", *_THOUGHT})
 _LONGEST_ERROR: Final = 500
 
 
@@ -118,13 +117,13 @@ def _said(said: dict[str, Any], index: int, into: list[Event]) -> None:
 
 
 def _reasoning(said: dict[str, Any], index: int, into: list[Event]) -> None:
-    """Sealed thoughts stand apart in `reasoning_details`, in OpenRouter's form; the text alone in one of two fields."""
+    """Read thoughts: the text in one of two fields, its seal beside it; several sealed ones as OpenRouter lists them."""
     text = said.get("reasoning_content") or said.get("reasoning") or ""
     details: Sequence[dict[str, Any]] = said.get("reasoning_details") or ()
     if len(details) > 1:
         into.extend(Reasoning(one.get("text") or "", index, one.get("signature") or "") for one in details)
         return
-    seal = details[0].get("signature") or "" if details else ""
+    seal = said.get("reasoning_signature") or (details[0].get("signature") or "" if details else "")
     text = text or (details[0].get("text") or "" if details else "")
     if text or seal:
         into.append(Reasoning(text, index, seal))
@@ -145,11 +144,12 @@ def _call(call: dict[str, Any], position: int, choice: int) -> Event:
         return Extra({"delta": {"tool_calls": [call]}}, choice)
     function = function or {}
     place = call.get("index")
+    seal = call.get("signature") or ((call.get("extra_content") or {}).get("google") or {}).get("thought_signature")
     return ToolCall(
         position if place is None else place,
         call.get("id") or "",
         function.get("name") or "",
         function.get("arguments") or "",
         choice,
-        ((call.get("extra_content") or {}).get("google") or {}).get("thought_signature") or "",
+        seal or "",
     )

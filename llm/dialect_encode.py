@@ -70,7 +70,7 @@ class ChunkWriter:
     def _reasoning(self, event: Reasoning) -> bytes:
         members = b'"reasoning_content":' + _dumps(event.text)
         if event.signature:
-            members += b',"reasoning_details":' + _dumps([_sealed("", event.signature)])
+            members += b',"reasoning_signature":' + _dumps(event.signature)
         return self._delta(event.choice, members)
 
     def _refusal(self, event: Refusal) -> bytes:
@@ -219,7 +219,10 @@ class _Choice:
         }
         if self._thoughts:
             message["reasoning_content"] = "".join(thought["text"] for thought in self._thoughts)
-        if any("signature" in thought for thought in self._thoughts):
+        seals = [thought["signature"] for thought in self._thoughts if "signature" in thought]
+        if seals and len(self._thoughts) == 1:
+            message["reasoning_signature"] = seals[0]
+        elif seals:
             message["reasoning_details"] = self._thoughts
         if self._calls:
             message["tool_calls"] = [self._calls[place] for place in sorted(self._calls)]
@@ -228,13 +231,8 @@ class _Choice:
         return {"index": index, "message": message, "logprobs": None, "finish_reason": self._finish, **beside}
 
 
-def _sealed(text: str, signature: str) -> dict[str, Any]:
-    return {"type": "reasoning.text", "text": text, "signature": signature}
-
-
-def _signed(signature: str) -> dict[str, Any]:
-    """Google's own place for it in this dialect."""
-    return {"extra_content": {"google": {"thought_signature": signature}}} if signature else {}
+def _signed(signature: str) -> dict[str, str]:
+    return {"signature": signature} if signature else {}
 
 
 def _merged(old: Any, new: Any) -> Any:
