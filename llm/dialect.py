@@ -117,7 +117,7 @@ def _said(said: dict[str, Any], index: int, into: list[Event]) -> None:
 
 
 def _reasoning(said: dict[str, Any], index: int, into: list[Event]) -> None:
-    """Read thoughts: the text in one of two fields, its seal beside it; several sealed ones as OpenRouter lists them."""
+    """Read thoughts: the text in one of two fields, its seal beside it; several sealed ones in a list."""
     text = said.get("reasoning_content") or said.get("reasoning") or ""
     details: Sequence[dict[str, Any]] = said.get("reasoning_details") or ()
     if len(details) > 1:

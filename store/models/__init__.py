@@ -1,5 +1,6 @@
 """Every table, one module per noun. Importing this package fills `Base.metadata`."""
 
+from .api_key import ApiKeyRow
 from .approval import ApprovalRow
 from .artifact import ArtifactRow
 from .assistant import AssistantRow, AssistantVersionRow
@@ -16,6 +17,7 @@ from .webhook import WebhookDeliveryRow
 from .workspace import WorkspaceRow
 
 __all__ = [
+    "ApiKeyRow",
     "ApprovalRow",
     "ArtifactRow",
     "AssistantRow",
