@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, NoReturn
 
 import typer
@@ -45,10 +45,11 @@ def hint(line: str) -> None:
     typer.echo(clean(line), err=True)
 
 
-def finish(work: Coroutine[Any, Any, int]) -> NoReturn:
-    """Run a command's work in an event loop of its own and leave with its exit code."""
+def finish(work: Coroutine[Any, Any, int], *, loops: Callable[[], asyncio.AbstractEventLoop] | None = None) -> NoReturn:
+    """Run a command's work in an event loop of its own (one that `loops` makes) and leave with its exit code."""
     try:
-        code = asyncio.run(work)
+        with asyncio.Runner(loop_factory=loops) as runner:
+            code = runner.run(work)
     except (KeyboardInterrupt, asyncio.CancelledError, Interrupted):
         code = INTERRUPTED
     except CodeLabError as exc:

@@ -31,11 +31,13 @@ def serve(
     config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help=say("opt_config"))] = None,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM."""
+    from uvicorn.loops.auto import auto_loop_factory as loops  # noqa: PLC0415
+
     from .ending import finish  # noqa: PLC0415
     from .serving import run_config, run_server  # noqa: PLC0415 - brings LangChain and FastAPI
 
     if config is None:
-        finish(run_server(folders=workspace or [], host=host, port=port))
+        finish(run_server(folders=workspace or [], host=host, port=port), loops=loops())
     if workspace:
         raise typer.BadParameter(say("config_or_workspace"))
-    finish(run_config(config, host=host, port=port))
+    finish(run_config(config, host=host, port=port), loops=loops())

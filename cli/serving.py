@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -128,6 +129,7 @@ async def _listen(app: Any, settings: Settings, welcome: Callable[[Server], Awai
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
+    gc.freeze()  # what was loaded stays: the collector need not look at it again and again
     welcomed = not ready.is_set() or await welcome(server)
     code = await serving
     return code if welcomed else USAGE

@@ -25,7 +25,9 @@ def worker(
     config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help=say("opt_config"))] = None,
 ) -> None:
     """Execute until Ctrl-C or SIGTERM."""
+    from uvicorn.loops.auto import auto_loop_factory as loops  # noqa: PLC0415
+
     from .ending import finish  # noqa: PLC0415
     from .working import run_worker  # noqa: PLC0415 - brings LangChain
 
-    finish(run_worker(config))
+    finish(run_worker(config), loops=loops())

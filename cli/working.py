@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from contextlib import AbstractAsyncContextManager
@@ -46,6 +47,7 @@ async def run_worker(config: Path | None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     async with _runtime(settings, served):
+        gc.freeze()  # what was loaded stays: the collector need not look at it again and again
         typer.echo(say("working", most=settings.runs.max_concurrent))
         await ended.wait()
         typer.echo(say("draining"))

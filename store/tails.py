@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from .records import Batch
 
-BUFFERED: Final = 2_000
+BUFFERED: Final = 8_000
 """Records that wait for one reader; one further behind goes to SQL."""
 BUFFERED_CHARACTERS: Final = 8 * 1024 * 1024
 """The same for their size."""

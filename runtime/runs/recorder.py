@@ -1,4 +1,4 @@
-"""Group commit: what a run says reaches the log within 50 ms, a new message at once, and never token by token."""
+"""Group commit: what a run says reaches the log within 50 ms, much of it or a new message at once, no token alone."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from ...store.lease import Lease
 from ...store.records import NewEvent
 
 WINDOW_S: Final = 0.05
+MANY: Final = 500
+"""Records that do not wait for more: live readers are handed as many and have room for a few times that."""
 _URGENT: Final = frozenset({"text.start", "attempt_superseded"})
 
 
@@ -42,7 +44,7 @@ class Recorder:
         fresh = self._buffer[before:]
         if not fresh:
             return
-        if any(event.type in _URGENT for event in fresh):
+        if len(self._buffer) >= MANY or any(event.type in _URGENT for event in fresh):
             self._hurry.set()
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush_soon())
