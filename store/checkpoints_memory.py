@@ -14,6 +14,7 @@ from .checkpoints_fence import Fenced, checked, is_delta, writer
 from .serde import make_serde
 
 _Place = tuple[str, str, str]
+_Saved = tuple[tuple[str, bytes], tuple[str, bytes], str | None]
 
 
 class MemorySaver(Fenced, InMemorySaver):
@@ -101,14 +102,14 @@ class MemorySaver(Fenced, InMemorySaver):
         self._forget_writers()
 
     async def drop_namespaces(self, thread_id: str) -> None:
-        """Drop the checkpoints of all sub-graphs."""
-        for namespace in [ns for ns in self.storage.get(thread_id, {}) if ns]:
-            del self.storage[thread_id][namespace]
-        for written in [key for key in self.writes if key[0] == thread_id and key[1]]:
-            del self.writes[written]
-        self._forget_writers()
-        for blob in [key for key in self.blobs if key[0] == thread_id and key[1]]:
-            del self.blobs[blob]
+        """Drop the checkpoints of all sub-graphs; no look at other threads: every turn ends with this."""
+        namespaces = self.storage.get(thread_id, {})
+        for namespace in [name for name in namespaces if name]:
+            for checkpoint_id, saved in namespaces.pop(namespace).items():
+                self.writes.pop((thread_id, namespace, checkpoint_id), None)
+                self._writers.pop((thread_id, namespace, checkpoint_id), None)
+                for channel, version in self._versions(saved).items():
+                    self.blobs.pop((thread_id, namespace, channel, version), None)
 
     def _keep_latest(self, thread_id: str) -> None:
         namespaces = self.storage[thread_id]
@@ -140,7 +141,7 @@ class MemorySaver(Fenced, InMemorySaver):
             (*place, channel, version)
             for place in touched
             for saved in self.storage[place[0]][place[1]].values()
-            for channel, version in self.serde.loads_typed(saved[0])["channel_versions"].items()
+            for channel, version in self._versions(saved).items()
         }
         for key in [key for key in self.blobs if key[:2] in touched and key not in kept]:
             del self.blobs[key]
@@ -154,6 +155,10 @@ class MemorySaver(Fenced, InMemorySaver):
                 del self._writers[place]
                 self.writes.pop(place, None)
 
-    def _metadata(self, saved: tuple[Any, tuple[str, bytes], Any]) -> dict[str, Any]:
+    def _versions(self, saved: _Saved) -> ChannelVersions:
+        versions: ChannelVersions = self.serde.loads_typed(saved[0])["channel_versions"]
+        return versions
+
+    def _metadata(self, saved: _Saved) -> dict[str, Any]:
         metadata: dict[str, Any] = self.serde.loads_typed(saved[1])
         return metadata
