@@ -17,6 +17,7 @@ from ..store.live import open_live
 from ..store.migrate import prepare
 from ..store.wakeups import Wakeups
 from .agent_runs.driver import GraphDriver
+from .agent_runs.ending import Ends
 from .agent_runs.making import RunMaker
 from .agent_runs.service import AgentRuns
 from .agent_runs.values import Values
@@ -153,7 +154,7 @@ def graph_driver(storage: Storage, graphs: GraphRegistry, webhooks: WebhookServi
         log=storage.log,
         settings=storage.settings,
         store_for=ItemService(storage.checkpoints.store).store_of,
-        webhooks=webhooks,
+        ends=Ends(storage.log, webhooks),
     )
 
 

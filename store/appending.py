@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import String, bindparam, func, select
+from sqlalchemy import String, Update, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..core.errors import NotFound
@@ -13,7 +14,7 @@ from ..core.types import utc_now
 from .inserting import insert
 from .models import ThreadRow
 from .models.base import table_of
-from .records import LoggedEvent, Move, NewEvent, Taking
+from .records import Append, LoggedEvent, Move, NewEvent
 from .texts import dump_json
 
 _THREADS: Final = table_of(ThreadRow)
@@ -36,6 +37,12 @@ _MOVE: Final = (
     .returning(_THREADS.c.last_seq, _THREADS.c.owner_id, _THREADS.c.tenant_id)
 )
 _LOCK: Final = select(_THREADS.c.id).where(_THREADS.c.id == bindparam("thread")).with_for_update(key_share=True)
+_HEADS: Final = (
+    select(_THREADS.c.id, _THREADS.c.last_seq, _THREADS.c.owner_id, _THREADS.c.tenant_id)
+    .where(_THREADS.c.id.in_(bindparam("threads", expanding=True)))
+    .order_by(_THREADS.c.id)
+    .with_for_update(key_share=True)
+)
 
 
 class LogTransaction:
@@ -66,30 +73,56 @@ class LogTransaction:
         *,
         run_id: str | None = None,
         attempt: int = 0,
-        move: Move | Taking | None = None,
+        move: Move | None = None,
     ) -> list[LoggedEvent]:
         """Append to a thread's log, and move the thread on with it; `NotFound` when the thread is gone."""
-        new = [(event.type, event.text or dump_json(event.data)) for event in events]
-        if not new:
+        append = Append(thread_id, list(events), run_id, attempt)
+        count = len(append.events)
+        if not count:
             return []
-        row = (await self.session.execute(*_taking(thread_id, len(new), move))).one_or_none()
+        row = (await self.session.execute(*_taking(thread_id, count, move))).one_or_none()
         if row is None:
             raise NotFound("There is no such thread")
-        first, at = row.last_seq - len(new) + 1, utc_now()
-        # Live readers get what a replay will give: not the writer's own objects, which may change later.
-        logged = [
-            LoggedEvent(thread_id, seq, run_id, attempt, kind, text, at) for seq, (kind, text) in enumerate(new, first)
-        ]
-        await insert(self.session, logged, owner_id=row.owner_id, tenant_id=row.tenant_id)
+        logged = _logged(append, after=row.last_seq - count, at=utc_now())
+        await insert(self.session, logged, {thread_id: (row.owner_id, row.tenant_id)})
         self.written += logged
         return logged
 
+    async def log_each(self, appends: Sequence[Append], moving: Update) -> None:
+        """Append to the logs of several threads, once to each, and move the threads on with it.
 
-def _taking(thread_id: str, count: int, move: Move | Taking | None) -> tuple[Any, dict[str, Any]]:
+        Args:
+            appends: In any order: the threads are locked in one.
+            moving: An update of the row `:thread` that adds `:count` to `last_seq`; the rest is each one's `moves`.
+
+        Raises:
+            NotFound: One of the threads is gone.
+        """
+        found = await self.session.execute(_HEADS, {"threads": [append.thread_id for append in appends]})
+        heads = {row.id: row for row in found}
+        if len(heads) < len(appends):
+            raise NotFound("There is no such thread")
+        at = utc_now()
+        logged = [
+            event for append in appends for event in _logged(append, after=heads[append.thread_id].last_seq, at=at)
+        ]
+        moves = [{"thread": append.thread_id, "count": len(append.events), **append.moves} for append in appends]
+        await self.session.execute(moving, moves)
+        await insert(self.session, logged, {row.id: (row.owner_id, row.tenant_id) for row in heads.values()})
+        self.written += logged
+
+
+def _logged(append: Append, *, after: int, at: datetime) -> list[LoggedEvent]:
+    """Number records. Live readers get what a replay will give: not the writer's own objects, which may change."""
+    return [
+        LoggedEvent(append.thread_id, seq, append.run_id, append.attempt, new.type, new.text or dump_json(new.data), at)
+        for seq, new in enumerate(append.events, after + 1)
+    ]
+
+
+def _taking(thread_id: str, count: int, move: Move | None) -> tuple[Any, dict[str, Any]]:
     taken: dict[str, Any] = {"thread": thread_id, "count": count}
     if move is None:
         return _TAKE, taken
-    if isinstance(move, Taking):
-        return move.statement, taken | move.values
     moved = {"moved_to": move.status, "now": utc_now(), "held_by": move.agent, "named": move.title}
     return _MOVE, taken | moved

@@ -19,10 +19,20 @@ class Batches(Generic[Write]):
 
     Args:
         commit: Writes a batch in one transaction and gives each write's result, or the exception that it is told.
+        apart: Whether writes that failed together in this way are tried one by one, so that each fails for itself.
+        most: Writes in one transaction.
     """
 
-    def __init__(self, commit: Callable[[Sequence[Write]], Coroutine[Any, Any, Sequence[Any]]]) -> None:
+    def __init__(
+        self,
+        commit: Callable[[Sequence[Write]], Coroutine[Any, Any, Sequence[Any]]],
+        *,
+        apart: Callable[[BaseException], bool] = lambda _: False,
+        most: int = 1000,
+    ) -> None:
         self._commit = commit
+        self._apart = apart
+        self._most = most
         self._waiting: list[tuple[Write, asyncio.Future[Any]]] = []
         self._batch: list[tuple[Write, asyncio.Future[Any]]] = []
         self._working: asyncio.Task[None] | None = None
@@ -38,11 +48,20 @@ class Batches(Generic[Write]):
 
     async def _work(self) -> None:
         while self._waiting:
-            self._batch, self._waiting = self._waiting, []
-            writes = [write for write, _ in self._batch]
-            (committed,), _ = await asyncio.wait({asyncio.create_task(self._commit(writes))})
-            _tell([future for _, future in self._batch], committed)
+            self._batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+            results = await self._results([write for write, _ in self._batch])
+            _tell([future for _, future in self._batch], results)
         self._working, self._batch = None, []
+
+    async def _results(self, writes: Sequence[Write]) -> Sequence[Any]:
+        (committed,), _ = await asyncio.wait({asyncio.create_task(self._commit(writes))})
+        failure = committed.exception()
+        if failure is None:
+            results: Sequence[Any] = committed.result()
+            return results
+        if len(writes) == 1 or not self._apart(failure):
+            return [failure] * len(writes)
+        return [result for write in writes for result in await self._results([write])]
 
     def _ended(self, work: asyncio.Task[None]) -> None:
         """Let go of everybody if the work was cancelled, maybe before it began: the loop ends."""
@@ -54,9 +73,7 @@ class Batches(Generic[Write]):
             future.cancel()
 
 
-def _tell(futures: Sequence[asyncio.Future[Any]], committed: asyncio.Task[Sequence[Any]]) -> None:
-    failure = committed.exception()
-    results: Sequence[Any] = [failure] * len(futures) if failure is not None else committed.result()
+def _tell(futures: Sequence[asyncio.Future[Any]], results: Sequence[Any]) -> None:
     for future, result in zip(futures, results, strict=True):
         if isinstance(result, BaseException):
             future.set_exception(result)

@@ -9,12 +9,11 @@ from typing import Any, Self
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
-from .lease import Lease, LostLease
+from .lease import TAKEN, Lease, LostLease
 
 Fence = Callable[[], None]
 """Raises when the run that writes has lost its lease."""
 
-TAKEN = "This run was taken over by another worker"
 STRATEGIES = ("keep_latest", "delete")
 
 

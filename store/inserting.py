@@ -6,7 +6,7 @@ step, in which the event loop runs on, where rows one by one would make the two 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -18,6 +18,8 @@ from .models import RunEventRow
 from .models.base import table_of
 from .records import LoggedEvent
 
+Owner = tuple[str, str]
+"""A user and a tenant."""
 MOST: Final = 250
 """Records of one statement: databases take some 30 000 parameters."""
 _COLUMNS: Final = ("thread_id", "seq", "run_id", "attempt", "type", "data", "at", "owner_id", "tenant_id")
@@ -25,16 +27,24 @@ _MARKS: Final = {"qmark": "?", "format": "%s", "pyformat": "%s"}
 _EVENTS: Final = table_of(RunEventRow)
 
 
-async def insert(session: AsyncSession, records: Sequence[LoggedEvent], *, owner_id: str, tenant_id: str) -> None:
-    """Insert records that one transaction wrote at one time, with their JSON as it is."""
+async def insert(session: AsyncSession, records: Sequence[LoggedEvent], owners: Mapping[str, Owner]) -> None:
+    """Insert records that one transaction wrote at one time, with their JSON as it is.
+
+    Args:
+        session: The transaction.
+        records: At least one.
+        owners: Whose each thread is.
+    """
     connection = await session.connection()
     dialect = connection.dialect
-    last = (_bound(records[0].at, dialect), owner_id, tenant_id)
+    at = _bound(records[0].at, dialect)
+    last = {thread_id: (at, *owner) for thread_id, owner in owners.items()}
     for start in range(0, len(records), MOST):
         some = records[start : start + MOST]
         values: list[Any] = []
         for record in some:
-            values += (record.thread_id, record.seq, record.run_id, record.attempt, record.type, record.content, *last)
+            said = record.run_id, record.attempt, record.type, record.content
+            values += (record.thread_id, record.seq, *said, *last[record.thread_id])
         await connection.exec_driver_sql(_statement(len(some), _MARKS[dialect.paramstyle]), tuple(values))
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from operator import itemgetter
+from typing import Any, Final, cast
 
-from sqlalchemy import Executable, and_, bindparam
+from sqlalchemy import CursorResult, Executable, and_, bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..core.errors import Conflict
@@ -13,6 +15,7 @@ from ..core.types import RunStatus, utc_now
 from .models import RunRow
 from .models.base import table_of
 
+TAKEN: Final = "This run was taken over by another worker"
 _RUNS: Final = table_of(RunRow)
 HELD: Final = and_(
     _RUNS.c.id == bindparam("run"),
@@ -58,4 +61,18 @@ class Lease:
             LostLease: As `hold`.
         """
         if (await session.execute(statement, self.token | values)).scalar_one_or_none() is None:
-            raise LostLease("This run was taken over by another worker")
+            raise LostLease(TAKEN)
+
+
+async def prove_all(session: AsyncSession, statement: Executable, rows: Sequence[dict[str, Any]]) -> None:
+    """Change the own rows of several runs, each `where(HELD)` with its token among the parameters.
+
+    Raises:
+        LostLease: One of the leases is lost; which, is not known.
+    """
+    if not rows:
+        return
+    ordered = sorted(rows, key=itemgetter("run"))  # the heartbeat locks many rows too
+    done = cast("CursorResult[Any]", await session.execute(statement, ordered))
+    if done.rowcount != len(rows):
+        raise LostLease(TAKEN)

@@ -13,6 +13,11 @@ def is_outage(failure: BaseException | None) -> bool:
     return any(_lost(each) for each in _chain(failure))
 
 
+def is_ones_own(failure: BaseException) -> bool:
+    """Whether a shared transaction failed of one of those who share it, or of their sharing it."""
+    return not is_outage(failure) or isinstance(getattr(failure, "orig", None), psycopg.errors.DeadlockDetected)
+
+
 def _lost(failure: BaseException) -> bool:
     if isinstance(failure, DBAPIError):
         return failure.connection_invalidated or isinstance(failure.orig, psycopg.OperationalError)

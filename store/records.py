@@ -39,16 +39,22 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Taking:
-    """What else becomes of the thread's row with the events, as a statement of the caller's own.
+class Append:
+    """What is appended to one thread's log beside what is appended to others.
 
     Attributes:
-        statement: An update of the row `:thread` that adds `:count` to `last_seq` and returns it, owner and tenant.
-        values: Its other parameters.
+        thread_id: Whose log.
+        events: At least one.
+        run_id: Which run they tell of.
+        attempt: Which delivery of it.
+        moves: What else becomes of the thread's row: parameters of the caller's own update.
     """
 
-    statement: Any
-    values: dict[str, Any]
+    thread_id: str
+    events: Sequence[NewEvent]
+    run_id: str | None = None
+    attempt: int = 0
+    moves: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -30,8 +30,7 @@ from ..runs.claiming import started
 from ..runs.engine import Claimed, Desk, Ending
 from ..runs.execution import CANCELLED, ROLLED_BACK
 from ..runs.plain import plain
-from ..webhooks.service import WebhookService
-from .ending import WAITS, Rest, settle
+from .ending import WAITS, End, Ends, Rest
 from .feed import RestFeed
 from .inputs import config_of, input_again, input_of
 from .repository import occupy
@@ -72,7 +71,7 @@ class GraphDriver:
     log: EventLog
     settings: Settings
     store_for: Callable[[Principal], BaseStore]
-    webhooks: WebhookService | None = None
+    ends: Ends
 
     async def claimed(self, session: AsyncSession, run: RunRow, lease: Lease) -> Claimed:  # noqa: ARG002
         """Nothing more to read: the row holds the whole request."""
@@ -84,7 +83,7 @@ class GraphDriver:
 
     async def give_up(self, writing: LogTransaction, run: RunRow, ending: Ending) -> None:
         """End a run that was delivered too often."""
-        await settle(writing, run, Rest(ending), said=self.unopened(run, ending), webhooks=self.webhooks)
+        await self.ends.settle(writing, [End(run, Rest(ending), self.unopened(run, ending))])
 
     def unopened(self, run: RunRow, ending: Ending) -> list[NewEvent]:
         """Say how a run ended whose stream never began: a v2 client waits for it."""
@@ -194,10 +193,9 @@ class GraphWork:
             return self._feed.closing(ending.status, _told(ending))
         return self.driver.unopened(self.claimed.run, ending)
 
-    async def settle(self, writing: LogTransaction, ending: Ending, said: Sequence[NewEvent]) -> Sequence[DomainEvent]:
+    async def settle(self, ending: Ending, said: Sequence[NewEvent]) -> Sequence[DomainEvent]:
         """Write the end."""
-        rest = self.rest or Rest(ending)
-        await settle(writing, self.claimed.run, rest, said=said, webhooks=self.driver.webhooks)
+        await self.driver.ends.write(End(self.claimed.run, self.rest or Rest(ending), said))
         return ()
 
     def rested(self, ending: Ending) -> None:

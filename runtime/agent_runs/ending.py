@@ -1,20 +1,22 @@
-"""Writing down the end of a graph's run: log, thread and row in one transaction, under the run's lease."""
+"""Writing down the ends of graphs' runs: log, thread and row in one transaction, under the run's lease."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import and_, bindparam, case, exists, literal, or_
 
 from ...core.types import RunStatus, ThreadStatus, utc_now
-from ...store.eventlog import LogTransaction
-from ...store.lease import HELD, Lease
+from ...store.checkpoints_batch import Batches
+from ...store.eventlog import EventLog, LogTransaction
+from ...store.lease import HELD, Lease, prove_all
 from ...store.models import RunRow, ThreadRow
 from ...store.models.base import table_of
-from ...store.records import NewEvent, Taking
+from ...store.outage import is_ones_own
+from ...store.records import Append, NewEvent
 from ..runs.claiming import of_graph
 from ..runs.engine import Ending
 from ..runs.execution import ROLLED_BACK
@@ -25,6 +27,8 @@ WAITS: Final = "interrupt"
 """Why a run ended that asks something."""
 LINGER: Final = timedelta(seconds=60)
 """How long a stateless run's thread outlives it: somebody may still read the end of its stream."""
+AT_ONCE: Final = 100
+"""Ends in one transaction."""
 _RUNS: Final = table_of(RunRow)
 _THREADS: Final = table_of(ThreadRow)
 _DUE: Final = or_(_RUNS.c.not_before.is_(None), _RUNS.c.not_before <= bindparam("now"))
@@ -43,7 +47,6 @@ _REST: Final = (
         updated_at=bindparam("now"),
         state_updated_at=bindparam("now"),
     )
-    .returning(_THREADS.c.last_seq, _THREADS.c.owner_id, _THREADS.c.tenant_id)
 )
 _END: Final = (
     _RUNS.update()
@@ -55,9 +58,8 @@ _END: Final = (
         ended_at=bindparam("now"),
         updated_at=bindparam("now"),
     )
-    .returning(_RUNS.c.id)
 )
-_DROP: Final = _RUNS.delete().where(HELD).returning(_RUNS.c.id)
+_DROP: Final = _RUNS.delete().where(HELD)
 
 
 @dataclass(frozen=True)
@@ -78,35 +80,83 @@ class Rest:
         return ThreadStatus.INTERRUPTED if self.ending.status is RunStatus.INTERRUPTED else ThreadStatus.IDLE
 
 
-async def settle(
-    writing: LogTransaction, run: RunRow, rest: Rest, *, said: Sequence[NewEvent], webhooks: WebhookService | None
-) -> None:
-    """Write the end of a run, after what was left to say, in the caller's transaction.
+@dataclass(frozen=True)
+class End:
+    """The end of a run, and what was left to say."""
 
-    Raises:
-        LostLease: The row no longer names this attempt of this owner.
+    run: RunRow
+    rest: Rest
+    said: Sequence[NewEvent] = ()
+    at: datetime = field(default_factory=utc_now)
+
+
+class Ends:
+    """Writes the ends of runs; those that come meanwhile share the next transaction.
+
+    Args:
+        log: Opens the transactions.
+        webhooks: Told of runs that asked for it.
     """
-    ending, now = rest.ending, utc_now()
+
+    def __init__(self, log: EventLog, webhooks: WebhookService | None = None) -> None:
+        self._log = log
+        self._webhooks = webhooks
+        self._batches: Batches[End] = Batches(self._commit, apart=is_ones_own, most=AT_ONCE)
+
+    async def write(self, end: End) -> None:
+        """Write one in a transaction that it may share.
+
+        Raises:
+            LostLease: The row no longer names this attempt of this owner.
+        """
+        await self._batches.add(end)
+
+    async def settle(self, writing: LogTransaction, ends: Sequence[End]) -> None:
+        """Write some, of a thread each, in the caller's transaction.
+
+        Raises:
+            LostLease: One of the rows no longer names its attempt of its owner.
+        """
+        await writing.log_each([_append(end) for end in ends], _REST)
+        for statement, undone in ((_END, False), (_DROP, True)):
+            rows = [_row(end) for end in ends if (end.rest.ending.reason == ROLLED_BACK) is undone]
+            await prove_all(writing.session, statement, rows)
+        for end in ends:
+            await self._call(writing, end)
+
+    async def _call(self, writing: LogTransaction, end: End) -> None:
+        url = (end.run.kwargs or {}).get("webhook")
+        ending = end.rest.ending
+        if self._webhooks is None or not url or ending.reason == ROLLED_BACK:
+            return
+        told = RunEnd(status=ending.status, ended_at=end.at, values=plain(end.rest.values), error=ending.error)
+        await self._webhooks.enqueue(writing.session, end.run, url, told)
+
+    async def _commit(self, ends: Sequence[End]) -> Sequence[None]:
+        async with self._log.transaction() as writing:
+            await self.settle(writing, ends)
+        return [None] * len(ends)
+
+
+def _append(end: End) -> Append:
+    run, rest, ending = end.run, end.rest, end.rest.ending
     finished: dict[str, Any] = {"status": ending.status.value, **of_graph(run)}
     finished |= {"reason": ending.reason} if ending.reason else {}
     finished |= {"error": ending.error} if ending.error else {}
     asked = [each for task in rest.interrupts.values() for each in task]
     finished |= {"interrupts": asked} if asked and ending.reason == WAITS else {}
-    lingers = bool(run.kwargs and run.kwargs.get("temporary"))
-    thread: dict[str, Any] = {
+    moves = {
         "new_status": rest.thread_status.value,
         "new_interrupts": rest.interrupts,
         "new_error": ending.error,
+        "lingers": bool(run.kwargs and run.kwargs.get("temporary")),
+        "until": end.at + LINGER,
+        "now": end.at,
     }
-    thread |= {"lingers": lingers, "until": now + LINGER, "now": now}
-    told = [*said, NewEvent("run.finished", finished)]
-    await writing.log(run.thread_id, told, run_id=run.id, attempt=run.attempt, move=Taking(_REST, thread))
-    lease = Lease(run.id, run.attempt, run.owner or "")
-    if ending.reason == ROLLED_BACK:
-        await lease.prove(writing.session, _DROP)
-        return
-    row = {"new_status": ending.status.value, "new_reason": ending.reason, "new_error": ending.error, "now": now}
-    await lease.prove(writing.session, _END, **row)
-    if webhooks is not None and run.kwargs and run.kwargs.get("webhook"):
-        end = RunEnd(status=ending.status, ended_at=now, values=plain(rest.values), error=ending.error)
-        await webhooks.enqueue(writing.session, run, run.kwargs["webhook"], end)
+    return Append(run.thread_id, [*end.said, NewEvent("run.finished", finished)], run.id, run.attempt, moves)
+
+
+def _row(end: End) -> dict[str, Any]:
+    run, ending = end.run, end.rest.ending
+    ended = {"new_status": ending.status.value, "new_reason": ending.reason, "new_error": ending.error, "now": end.at}
+    return Lease(run.id, run.attempt, run.owner or "").token | ended

@@ -81,8 +81,8 @@ class Work(Protocol):
         """Tidy up after the stream, still under the lease; what is left to say."""
         ...
 
-    async def settle(self, writing: LogTransaction, ending: Ending, said: Sequence[NewEvent]) -> Sequence[DomainEvent]:
-        """Write the end of the run in the caller's transaction, under its lease; what to tell subscribers."""
+    async def settle(self, ending: Ending, said: Sequence[NewEvent]) -> Sequence[DomainEvent]:
+        """Write the end of the run in one transaction, under its lease; what to tell subscribers."""
         ...
 
     def rested(self, ending: Ending) -> None:

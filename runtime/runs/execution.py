@@ -155,8 +155,7 @@ class Execution:
     async def _finish(self, ending: Ending) -> list[DomainEvent]:
         self._recorder.add(await self.work.close(ending))
         await self._recorder.settle()
-        async with self._engine.log.transaction() as writing:
-            facts = list(await self.work.settle(writing, ending, self._recorder.rest()))
+        facts = list(await self.work.settle(ending, self._recorder.rest()))
         self.ended.set_result(ending)
         self.work.rested(ending)
         return facts

@@ -188,9 +188,10 @@ class Executor:
             return
         mine = RunRow.id.in_(executions), RunRow.owner == self._name, RunRow.status == RunStatus.RUNNING
         async with self._engine.log.database.transaction() as session:
-            await session.execute(update(RunRow).where(*mine).values(heartbeat_at=utc_now()))
             held = select(RunRow.id, RunRow.attempt, RunRow.cancel_requested, RunRow.cancel_action).where(*mine)
-            rows = (await session.execute(held)).all()
+            # In the order in which a transaction that ends several runs locks them.
+            rows = (await session.execute(held.order_by(RunRow.id).with_for_update(key_share=True))).all()
+            await session.execute(update(RunRow).where(*mine).values(heartbeat_at=utc_now()))
         found = {row.id: row for row in rows}
         for run_id, execution in executions.items():
             row = found.get(run_id)

@@ -167,10 +167,11 @@ class TurnWork:
         await self._driver.checkpoints.prune(self._claimed.run.thread_id)
         return events
 
-    async def settle(self, writing: LogTransaction, ending: Ending, said: Sequence[NewEvent]) -> Sequence[DomainEvent]:
+    async def settle(self, ending: Ending, said: Sequence[NewEvent]) -> Sequence[DomainEvent]:
         """Write the end, and the approvals that are asked for."""
         run, expiry = self._claimed.run, self._driver.settings.approvals.expiry
-        approvals = await settle(writing, run, self._outcome(ending), expiry=expiry, said=said)
+        async with self._driver.log.transaction() as writing:
+            approvals = await settle(writing, run, self._outcome(ending), expiry=expiry, said=said)
         return [
             ApprovalRequested(approval_id=each.id, tool=each.tool, risk=each.risk, **about(run, self.agent))
             for each in approvals
