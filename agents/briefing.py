@@ -48,9 +48,10 @@ class BriefingMiddleware(AgentMiddleware[TurnState, Any, Any]):
 
     state_schema = TurnState
 
-    def __init__(self, *, host: Host) -> None:
+    def __init__(self, *, host: Host, agent: str) -> None:
         super().__init__()
         self._host = host
+        self._agent = agent
         self._shown: list[dict[str, Any]] = []
 
     def _as_wire(self, tools: Sequence[Any]) -> list[dict[str, Any]]:
@@ -71,4 +72,5 @@ class BriefingMiddleware(AgentMiddleware[TurnState, Any, Any]):
         shaped = request.override(system_message=system, messages=messages, tools=tools)
         if context.model:
             shaped = shaped.override(model=context.models.chat(context.model))
+        context.charge(self._agent)
         return await handler(shaped)

@@ -78,7 +78,7 @@ def middleware_of(spec: AgentSpec, *, host: Host, limits: Limits) -> list[AgentM
         max_model_calls=spec.limits.model_calls or limits.max_model_calls,
         max_tool_calls=spec.limits.tool_calls or limits.max_tool_calls,
     )
-    gate, briefing = ApprovalMiddleware(grant=grant, host=host), BriefingMiddleware(host=host)
+    gate, briefing = ApprovalMiddleware(grant=grant, host=host), BriefingMiddleware(host=host, agent=spec.name)
     acting = (gate, PolicyMiddleware(grant=grant, host=host), JournalMiddleware(), ToolErrorMiddleware())
     return [
         AgentLayers(

@@ -64,6 +64,7 @@ class _Nodes:
 
     async def route(self, state: RootState, runtime: Runtime[RunSettings]) -> Command[Any]:
         context = await self._host.live(runtime)
+        context.charge("router")
         if (handoff := state.get("handoff")) and not isinstance(state["messages"][-1], HumanMessage):
             return await self._hand_over(handoff["to"], handoff["reason"], state, runtime)
         update: RootUpdate = {}

@@ -11,6 +11,7 @@ from pydantic_core import CoreSchema, core_schema
 from ..core.context import RunSettings
 from ..core.events import EventBus
 from ..core.types import Principal
+from ..llm.chat import Caller, call_for
 from .workspace import Workspace
 
 if TYPE_CHECKING:
@@ -107,6 +108,20 @@ class RunContext(RunSettings):
             "user_id": self.principal.user_id,
             "tenant_id": self.principal.tenant_id,
         }
+
+    def charge(self, agent: str) -> None:
+        """Have the model calls that follow here stand in the ledger, and count against budgets, as this run's."""
+        principal, thread = self.principal, self.thread_id
+        call_for(
+            Caller(
+                user_id=principal.user_id,
+                tenant_id=principal.tenant_id,
+                thread_id=thread,
+                run_id=self.run_id,
+                agent=agent,
+                session=thread,
+            )
+        )
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: GetCoreSchemaHandler) -> CoreSchema:
