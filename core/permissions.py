@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-_RESOURCES: Final = ("threads", "runs", "approvals", "assistants", "store", "crons", "workspaces")
+_RESOURCES: Final = ("threads", "runs", "approvals", "assistants", "store", "crons", "workspaces", "api-keys")
 
 ALL: Final[frozenset[str]] = frozenset(
     [f"{resource}:{verb}" for resource in _RESOURCES for verb in ("read", "write")]

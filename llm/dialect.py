@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ _OF_CHOICE: Final = frozenset({"index", "delta", "message", "finish_reason"})
 _THOUGHT: Final = frozenset({"reasoning_content", "reasoning", "reasoning_signature", "reasoning_details"})
 _SAID: Final = frozenset({"role", "content", "refusal", "tool_calls", *_THOUGHT})
 _LONGEST_ERROR: Final = 500
+_USED: Final = re.compile(rb'"usage"\s*:\s*\{')
+"""Inside a text the quotes would be escaped."""
 
 
 def decode_chunks(raw: bytes) -> list[Event]:
@@ -153,3 +156,17 @@ def _call(call: dict[str, Any], position: int, choice: int) -> Event:
         choice,
         seal or "",
     )
+
+
+def without_usage(raw: bytes) -> bytes:
+    """Take the usage out of whole SSE frames, for a client that did not ask for it."""
+    if not _USED.search(raw):
+        return raw
+    return b"".join(_bare(line) if _USED.search(line) else line for line in raw.splitlines(keepends=True))
+
+
+def _bare(line: bytes) -> bytes:
+    """Rewrite a line of data; a chunk that tells nothing else goes (the empty line it leaves says nothing)."""
+    chunk = _loads(line.removeprefix(b"data:"))
+    chunk.pop("usage", None)
+    return b"data: " + orjson.dumps(chunk) + b"\n" if chunk.get("choices") else b""

@@ -30,7 +30,7 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
 
 _CORRELATION = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _LENGTH = re.compile(r"[0-9]{1,18}")
-_SECURITY_HEADERS = {
+SECURITY_HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -41,7 +41,8 @@ _SECURITY_HEADERS = {
 }
 
 
-def _host_name(host: str) -> str:
+def host_name(host: str) -> str:
+    """Read the name in a Host header, without port and brackets."""
     try:
         return (urlsplit(f"//{host}").hostname or "").lower()
     except ValueError:  # an address with half its brackets
@@ -89,7 +90,7 @@ class Guard:
         await self._app(scope, _bounded(receive), send)
 
     def _is_ours(self, headers: Headers) -> bool:
-        return "*" in self._hosts or _host_name(headers.get("host", "")) in self._hosts
+        return "*" in self._hosts or host_name(headers.get("host", "")) in self._hosts
 
 
 def _bounded(receive: Receive) -> Receive:
@@ -124,7 +125,7 @@ class Correlate:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(raw=list(message["headers"]))
                 headers["x-correlation-id"] = correlation
-                for name, value in _SECURITY_HEADERS.items():
+                for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
                 message = {**message, "headers": headers.raw}
             await send(message)

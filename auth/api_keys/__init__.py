@@ -1,1 +1,1 @@
-"""API keys: hashed, scoped, limited."""
+"""API keys: hashed, scoped, limited. They open `/v1` and nothing else."""

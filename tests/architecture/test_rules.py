@@ -29,6 +29,7 @@ MAY_CATCH_EVERYTHING = {
     "runtime/runs/executor.py Executor._drive",  # one run's fault is not the others'
     "runtime/runs/sweeper.py Sweeper._attempt",  # the sweeper outlives a bad round
     "runtime/webhooks/service.py WebhookService._forever",  # the deliveries outlive a bad round
+    "server/openai_api/app.py OpenAIApi.__call__",  # as the application's own handler, in the words of `/v1`
     "graph/router.py Router._ask_model",  # whatever a provider raises, the current agent goes on
 }
 # Transactions of ours end in the engine; the checkpointer has a connection that is not ours.
