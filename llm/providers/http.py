@@ -1,0 +1,141 @@
+"""The process's connections to model providers: one pool, no cookies, no proxies, no redirects."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+import aiohttp
+from aiohttp import ClientResponse, ClientSession, ClientTimeout
+from yarl import URL
+
+from ..errors import ConnectFailed, Interrupted, Malformed, TimedOut, UpstreamError
+from .failures import failure
+
+MAX_BODY: Final = 64 * 1024 * 1024
+"""Bytes of an answer that is not streamed."""
+MAX_ERROR: Final = 64 * 1024
+_CONNECTIONS: Final = 2_000
+_KEEP_ALIVE_S: Final = 30
+_CONNECT_S: Final = 10
+_OK: Final = 200
+READING: Final = (aiohttp.ClientError, TimeoutError, OSError)
+"""What reading from a connection may raise."""
+
+
+class Http:
+    """Posts JSON and reads what comes; its errors are those of `llm.errors`."""
+
+    def __init__(self) -> None:
+        self._session: ClientSession | None = None
+        self._timeouts: dict[float, ClientTimeout] = {}
+
+    async def post(self, url: URL, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> ClientResponse:
+        """Send a request and wait for the head of a good answer; whoever gets it closes it.
+
+        Raises:
+            UpstreamError: There is no answer, or one that is not 200.
+        """
+        try:
+            response = await self._open().post(
+                url, data=body, headers=headers, timeout=self._timeout(timeout_s), allow_redirects=False
+            )
+        except (*READING, ValueError) as exc:
+            raise connection_error(exc, begun=False) from exc
+        if response.status == _OK:
+            return response
+        raise await _refusal(response)
+
+    async def read(self, response: ClientResponse) -> bytes:
+        """Read a whole answer and give its connection back; at most `MAX_BODY` bytes."""
+        try:
+            return await _read(response, MAX_BODY)
+        except READING as exc:
+            raise connection_error(exc, begun=True) from exc
+        finally:
+            _settle(response)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections are in use: requests on their way."""
+        connector = self._session.connector if self._session is not None else None
+        return len(connector._acquired) if connector is not None else 0  # noqa: SLF001 - aiohttp tells it nowhere else
+
+    def _open(self) -> ClientSession:
+        """Return the session; it is made at first use, and anew for another event loop."""
+        session = self._session
+        if session is None or session.closed or session._loop is not asyncio.get_running_loop():  # noqa: SLF001
+            session = self._session = ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=_CONNECTIONS, keepalive_timeout=_KEEP_ALIVE_S, ttl_dns_cache=60, enable_cleanup_closed=False
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"Accept-Encoding": "identity", "User-Agent": "codelab"},
+                trust_env=False,
+                auto_decompress=True,
+            )
+        return session
+
+    def _timeout(self, seconds: float) -> ClientTimeout:
+        known = self._timeouts.get(seconds)
+        if known is None:
+            if len(self._timeouts) > 64:  # noqa: PLR2004 - deadlines that shrink make many
+                self._timeouts.clear()
+            connect = min(seconds, _CONNECT_S)
+            known = self._timeouts[seconds] = ClientTimeout(
+                total=None, connect=connect, sock_connect=connect, sock_read=seconds
+            )
+        return known
+
+
+def connection_error(error: BaseException, *, begun: bool) -> UpstreamError:
+    """Name what went wrong on the way; never with an address in it."""
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return ConnectFailed("The model's provider could not be reached in time.")
+    if isinstance(error, TimeoutError):
+        return TimedOut("The model was silent for too long.")
+    if isinstance(error, aiohttp.ClientResponseError | aiohttp.InvalidURL | ValueError):
+        return Malformed("The model's provider does not speak HTTP as it should.")
+    if begun:
+        return Interrupted("The model's answer broke off.")
+    return ConnectFailed("The model's provider could not be reached, or hung up.")
+
+
+async def _refusal(response: ClientResponse) -> UpstreamError:
+    try:
+        body = await _read(response, MAX_ERROR, cut=True)
+    except READING:
+        body = b""  # the status says enough
+    finally:
+        _settle(response)
+    return failure(response.status, response.headers, body)
+
+
+async def _read(response: ClientResponse, limit: int, *, cut: bool = False) -> bytes:
+    read, parts, size = response.content.readany, [], 0
+    while data := await read():
+        parts.append(data)
+        size += len(data)
+        if size > limit:
+            if cut:
+                break
+            raise Malformed("The model's answer is too long.")
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _settle(response: ClientResponse) -> None:
+    """Give the connection back if the answer was read to its end, else drop it now."""
+    if not response.content.at_eof() or response.content.exception() is not None:
+        response.close()
+
+
+def malformed() -> Malformed:
+    """Make the error for bytes that are not what the provider's API says."""
+    return Malformed("The model sent something that is not an answer.")
