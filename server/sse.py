@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Final
 
-from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette import EventSourceResponse
 
 from ..core.errors import InvalidInput
 from ..store.records import LoggedEvent
@@ -12,6 +14,7 @@ from ..store.texts import dump_json
 from .agui import encode
 
 PING_SECONDS = 15
+_MEMO: Final = "ag-ui"
 _LONGEST_SEQ = 18
 """Digits that every database's integer holds."""
 
@@ -31,22 +34,30 @@ def position(last_event_id: str | None, epoch: str) -> int:
     return int(seq) if told == epoch else 0
 
 
-async def encoded(records: AsyncIterator[LoggedEvent], epoch: str) -> AsyncIterator[ServerSentEvent]:
-    """Encode records one to one as AG-UI events."""
-    async for record in records:
+async def encoded(batches: AsyncGenerator[Sequence[LoggedEvent], None], epoch: str) -> AsyncGenerator[bytes, None]:
+    """Encode records as AG-UI events: as many at a time as there are, each once for all its readers."""
+    async with aclosing(batches):
+        async for batch in batches:
+            if frames := "".join([_frame(record, epoch) for record in batch]):
+                yield frames.encode()
+
+
+def _frame(record: LoggedEvent, epoch: str) -> str:
+    """One event; nothing for a record that clients need not see."""
+    data: str | None = record.memo.get(_MEMO)
+    if data is None:
         event = encode(record)
-        if event is not None:
-            # Models send halves of characters; one must not end the stream.
-            data = dump_json(event, escaped=False)
-            yield ServerSentEvent(data=data, id=event_id(epoch, record.seq))
+        # Models send halves of characters; one must not end the stream.
+        data = record.memo[_MEMO] = dump_json(event, escaped=False) if event is not None else ""
+    return f"id: {event_id(epoch, record.seq)}\r\ndata: {data}\r\n\r\n" if data else ""
 
 
 def stream(
-    records: AsyncIterator[LoggedEvent], epoch: str, *, headers: dict[str, str] | None = None
+    batches: AsyncGenerator[Sequence[LoggedEvent], None], epoch: str, *, headers: dict[str, str] | None = None
 ) -> EventSourceResponse:
     """The response: unbuffered, kept alive by comments."""
     return EventSourceResponse(
-        encoded(records, epoch),
+        encoded(batches, epoch),
         ping=PING_SECONDS,
         headers={"cache-control": "no-store", "x-accel-buffering": "no", **(headers or {})},
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Sequence
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
@@ -30,11 +31,13 @@ async def thread_events(
     if run_id is not None:
         await runtime.runs.get(principal, thread_id, run_id)
     after = position(last_event_id, thread.epoch) or None
-    await runtime.log.check(thread_id, after, run_id)
-    records = runtime.log.tail(thread_id, after, run_id) if follow else _replayed(runtime.log, thread_id, after, run_id)
-    return stream(records, thread.epoch)
+    if after is not None or run_id is not None:  # else there is nothing that could be missing
+        await runtime.log.check(thread_id, after, run_id)
+    logged = runtime.log.batches if follow else partial(_replayed, runtime.log)
+    return stream(logged(thread_id, after, run_id), thread.epoch)
 
 
-async def _replayed(log: EventLog, thread_id: str, after: int | None, run_id: str | None) -> AsyncIterator[LoggedEvent]:
-    for record in await log.read(thread_id, after, run_id=run_id):
-        yield record
+async def _replayed(
+    log: EventLog, thread_id: str, after: int | None, run_id: str | None
+) -> AsyncGenerator[Sequence[LoggedEvent], None]:
+    yield await log.read(thread_id, after, run_id=run_id)

@@ -23,7 +23,7 @@ async def start_run(
     headers = {"location": f"/api/v1/threads/{thread_id}/runs/{run.id}"}
     if "text/event-stream" in request.headers.get("accept", ""):
         thread = await runtime.threads.get(principal, thread_id)
-        return stream(runtime.log.tail(thread_id, 0, run_id=run.id), thread.epoch, headers=headers)
+        return stream(runtime.log.batches(thread_id, 0, run_id=run.id), thread.epoch, headers=headers)
     return Response(run.model_dump_json(), 202, media_type="application/json", headers=headers)
 
 

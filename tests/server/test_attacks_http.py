@@ -127,10 +127,10 @@ async def test_half_a_character_does_not_end_the_stream() -> None:
     data = {"message_id": "m", "delta": "a\ud83d\0\r\nevent: x\n\ndata: {}", "n": float("nan")}
 
     async def records():
-        yield LoggedEvent("t", 1, "r", 0, "text.delta", data, utc_now())
+        yield [LoggedEvent("t", 1, "r", 0, "text.delta", data, utc_now())]
 
     (event,) = [event async for event in encoded(records(), "e")]
-    raw = event.encode().decode()
+    raw = event.decode()
     lines = [line for line in raw.replace("\r\n", "\n").split("\n") if line]
     assert [line.partition(":")[0] for line in lines] == ["id", "data"]
     assert json.loads(lines[1][5:])["delta"].startswith("a\ufffd\ufffd\r\nevent")
