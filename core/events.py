@@ -94,6 +94,29 @@ class ApprovalDecided(DomainEvent):
     by: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class BudgetWarned(DomainEvent):
+    """A budget's spending reached a threshold, or will be at its limit before the period ends; money in nano-dollars.
+
+    Attributes:
+        subject: Of the scope: a user's, thread's, agent's or key's id.
+        span: The day, month or run.
+        threshold: Percent; 0 for a forecast.
+        runs_out_at: When the limit will be reached if spending goes on as it has; of forecasts only.
+    """
+
+    type: ClassVar[str] = "budget.warned"
+    budget_id: str
+    scope: str
+    subject: str
+    period: str
+    span: str
+    limit: int
+    spent: int
+    threshold: int
+    runs_out_at: datetime | None = None
+
+
 Subscriber = Callable[[DomainEvent], Awaitable[None]]
 """Takes one event. It may fail alone: the failure is counted and logged."""
 

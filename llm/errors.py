@@ -13,7 +13,7 @@ UpstreamError                      code                    counts against the mo
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..core.errors import CodeLabError
 
@@ -109,13 +109,14 @@ class BudgetExceeded(CodeLabError):  # noqa: N818
     Args:
         retry_after: Seconds until the budget's next period.
         cheaper: Whether the budget would have a cheaper model asked instead.
+        extra: Which budget, and how it stands.
     """
 
     status = 402
     default_code = "budget_exceeded"
 
-    def __init__(self, message: str, *, retry_after: float | None = None, cheaper: bool = False) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, retry_after: float | None = None, cheaper: bool = False, **extra: Any) -> None:
+        super().__init__(message, **extra)
         self.retry_after = retry_after
         self.cheaper = cheaper
 
