@@ -1,0 +1,126 @@
+"""Vectors of texts through the gateway: remembered, budgeted, paid, written down like answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..core.errors import CodeLabError
+from .cache.embeddings import EmbeddingCache, Input, Space, Vector
+from .catalog import Catalogue, Model, Price
+from .chat import CompletionRequest, Outcome
+from .errors import NoModel, Rejected
+from .seams import Budgets, Ledger
+from .tally import most_tokens
+from .usage import Usage
+
+Ask = Callable[[Model, Mapping[str, Any], Outcome], Awaitable[dict[str, Any]]]
+MAX_INPUTS: Final = 2_048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedder:
+    """Embeds.
+
+    Attributes:
+        ask: Asks a model's provider: OpenAI's request in, its response out.
+        cache: None remembers nothing.
+        cost: What a usage costs at a price, in nano-dollars.
+        clock: Seconds, monotonic.
+    """
+
+    catalogue: Catalogue
+    ask: Ask
+    cache: EmbeddingCache | None
+    budgets: Budgets
+    ledger: Ledger
+    cost: Callable[[Price, Usage], int]
+    clock: Callable[[], float] = time.monotonic
+
+    async def embed(self, request: CompletionRequest) -> tuple[dict[str, Any], Outcome]:
+        """Embed what OpenAI's request names; its response, vectors as floats, and what became of it.
+
+        Raises:
+            NoModel: There is no such model, or it embeds nothing.
+            Rejected: There is nothing to embed, or too much.
+            BudgetExceeded: A budget has no room.
+            UpstreamError: The provider failed.
+        """
+        outcome = Outcome(request_id=request.id, began=self.clock())
+        try:
+            model = self._model(request.model)
+            inputs = inputs_of(request.body.get("input"))
+            outcome.model, outcome.provider, outcome.cache = model.id, model.provider.name, "hit"
+            vectors = await self._vectors(request, model, inputs, outcome)
+        except CodeLabError as exc:
+            outcome.error = exc.code
+            raise
+        finally:
+            outcome.ended = self.clock()
+            self.ledger.add(request, outcome)
+        return _response(model.id, vectors, outcome.usage), outcome
+
+    async def texts(self, texts: Sequence[str], *, model: str, request: CompletionRequest) -> list[Vector]:
+        """Embed texts on behalf of `request`; for parts of the gateway that compare meanings."""
+        body = {"model": model, "input": list(texts)}
+        answer, _ = await self.embed(CompletionRequest(body=body, caller=request.caller, controls=request.controls))
+        return [one["embedding"] for one in answer["data"]]
+
+    def _model(self, name: str) -> Model:
+        model = self.catalogue.find(name)
+        if "embed" not in model.capabilities:
+            raise NoModel(f"The model {model.id!r} embeds nothing: name one that does, or the role 'embed'.")
+        return model
+
+    async def _vectors(
+        self, request: CompletionRequest, model: Model, inputs: list[Input], outcome: Outcome
+    ) -> list[Vector]:
+        async def ask(missing: list[Input]) -> list[Vector]:
+            return await self._paid(request, model, missing, outcome)
+
+        if self.cache is None or request.controls.cache in {"off", "refresh"}:
+            return await ask(inputs)
+        space = Space(request.caller.tenant_id, model.name, request.body.get("dimensions"))
+        return await self.cache.embed(inputs, ask, space=space)
+
+    async def _paid(
+        self, request: CompletionRequest, model: Model, inputs: list[Input], outcome: Outcome
+    ) -> list[Vector]:
+        most = self.cost(model.price, Usage(most_tokens(request)))
+        reservation = await self.budgets.reserve(request.caller, most)
+        outcome.cache = "miss"
+        try:
+            answer = await self.ask(model, {**request.body, "model": model.id, "input": inputs}, outcome)
+            told = answer.get("usage") or {}
+            outcome.usage, outcome.raw_usage = Usage(told.get("prompt_tokens") or 0, estimated=not told), told
+            outcome.cost = self.cost(model.price, outcome.usage)
+        finally:
+            reservation.settle(outcome.cost)
+        return [one["embedding"] for one in sorted(answer["data"], key=lambda one: one["index"])]
+
+
+def inputs_of(given: Any) -> list[Input]:
+    """Read OpenAI's `input`: a text, texts, a token array or token arrays.
+
+    Raises:
+        Rejected: It is none of these, is empty, or holds more than `MAX_INPUTS`.
+    """
+    if isinstance(given, str) or _is_tokens(given):
+        given = [given]
+    if not isinstance(given, list) or not given or len(given) > MAX_INPUTS:
+        raise Rejected(f"`input` is a text or a list of 1 to {MAX_INPUTS} texts or token arrays.", param="input")
+    if not all((isinstance(one, str) and one) or _is_tokens(one) for one in given):
+        raise Rejected("`input` holds something that is neither a text nor a token array.", param="input")
+    return given
+
+
+def _is_tokens(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, int) for one in value)
+
+
+def _response(model: str, vectors: Sequence[Vector], usage: Usage) -> dict[str, Any]:
+    data = [{"object": "embedding", "index": index, "embedding": vector} for index, vector in enumerate(vectors)]
+    told = {"prompt_tokens": usage.input_tokens, "total_tokens": usage.input_tokens}
+    return {"object": "list", "data": data, "model": model, "usage": told}
