@@ -124,6 +124,7 @@ class Outcome:
         began: `time.monotonic` at the start; `first` at the first event, `ended` at the end.
         error: The code of what went wrong, if anything did.
         tried: What each attempt came to, `provider/model: code`.
+        baseline: Whom it would have gone to if the model had not been chosen by cost; empty if it was not.
     """
 
     request_id: str = ""
@@ -143,3 +144,4 @@ class Outcome:
     finish: str = ""
     error: str = ""
     tried: list[str] = field(default_factory=list)
+    baseline: str = ""
