@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import structlog
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
@@ -16,13 +16,13 @@ from ...core.settings_llm import LedgerSettings
 from ...store.engine import Database
 from ..chat import CompletionRequest, Outcome
 from ..usage import Usage
-from .entries import Entry, row_of
+from .entries import Entry, Row, row_of
 from .repository import forget_rows, insert_entries
 
 log = structlog.get_logger(__name__)
 
-TOGETHER: Final = 500
-"""Rows of one transaction."""
+TOGETHER: Final = 100
+"""Rows of one transaction; making more of them at once would be felt by those who wait for a token."""
 _TIDY_S: Final = 3_600.0
 _RETRY_S: Final = 1.0
 
@@ -54,7 +54,7 @@ class SqlLedger:
         self._clock = clock
         self._most = settings.queue
         self._entries: deque[Entry] = deque()
-        self._batch: list[dict[str, Any]] = []
+        self._batch: list[Row] = []
         self._wake = asyncio.Event()
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
