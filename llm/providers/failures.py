@@ -32,7 +32,7 @@ def failure(
         if said.get("code") in _NO_MONEY or said.get("type") in _NO_MONEY:
             return Refused("The model's provider says that our account has no credit.", code="insufficient_quota")
         return Overloaded(said["message"] or "The model's provider asks to slow down.", retry_after=wait)
-    if status in _AUTH or 300 <= status < 400:  # noqa: PLR2004 - elsewhere
+    if status in _AUTH or 300 <= status < 400 or "api key not valid" in said["message"].lower():  # noqa: PLR2004 - elsewhere
         return Refused(f"The model's provider refuses our credential or address ({status}).")
     if status in _BAD:
         return rejected(status, said)
@@ -46,6 +46,8 @@ def told(error: Any) -> UpstreamError:
     status = next((int(one) for one in kind if one.isdigit()), 0)
     if status == 429 or any("rate_limit" in one or "RESOURCE_EXHAUSTED" in one for one in kind):  # noqa: PLR2004
         return Overloaded(said["message"] or "The model's provider asks to slow down.")
+    if status in _AUTH or kind & {"authentication_error", "permission_error", "billing_error"}:
+        return Refused("The model's provider refuses our credential.")
     if status in _BAD or "invalid_request_error" in kind or too_long(said["message"]) or filtered(said):
         return rejected(status or 400, said)
     return ServerFailed(said["message"] or "The model's provider failed.")

@@ -24,8 +24,9 @@ _DONE: Final = b"[DONE]"
 _ERRORS: Final = b'"error":'
 _NO_CHOICES: Final = (b'"choices":[]', b'"choices": []')
 _FINISHED: Final = (b'"finish_reason":"', b'"finish_reason": "')
-_OF_OTHERS: Final = ("reasoning_content", "reasoning", "reasoning_details")
-"""Fields of an assistant's message that OpenAI itself does not know."""
+_THOUGHTS: Final = ("reasoning_content", "reasoning", "reasoning_signature", "reasoning_details")
+_SEALS: Final = ("signature", "extra_content")
+"""Fields of an assistant's message and of its calls that OpenAI itself does not know."""
 
 
 class OpenAIAdapter:
@@ -156,11 +157,25 @@ def upstream_body(model: Model, request: CompletionRequest) -> Body:
     return body
 
 
-def _own_words(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave out what other providers' models thought: OpenAI refuses fields that it does not know."""
-    if not any(field in message for message in messages for field in _OF_OTHERS):
+def _own_words(messages: list[Body]) -> list[Body]:
+    """Leave out what other providers' models thought and sealed: OpenAI refuses fields that it does not know."""
+    if not any(map(_has_others_words, messages)):
         return messages
-    return [{key: value for key, value in message.items() if key not in _OF_OTHERS} for message in messages]
+    return [_plain(message) if _has_others_words(message) else message for message in messages]
+
+
+def _has_others_words(message: Body) -> bool:
+    if message.get("role") != "assistant":
+        return False
+    calls = message.get("tool_calls") or ()
+    return any(field in message for field in _THOUGHTS) or any(field in call for field in _SEALS for call in calls)
+
+
+def _plain(message: Body) -> Body:
+    plain = {key: value for key, value in message.items() if key not in _THOUGHTS}
+    if calls := plain.get("tool_calls"):
+        plain["tool_calls"] = [{key: value for key, value in call.items() if key not in _SEALS} for call in calls]
+    return plain
 
 
 def _asks_usage(body: Body) -> bool:

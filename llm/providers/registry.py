@@ -7,6 +7,8 @@ from typing import Final
 
 from ..catalog import Catalogue, Provider, ProviderKind
 from ..seams import Adapter
+from .anthropic import AnthropicAdapter
+from .gemini import GeminiAdapter
 from .http import Http
 from .offline import OfflineAdapter
 from .openai import OpenAIAdapter
@@ -38,8 +40,17 @@ class Adapters(Mapping[str, Adapter]):
         await self.http.close()
 
 
+def _langchain(provider: Provider, _: Http) -> Adapter:
+    from .langchain import LangChainAdapter  # noqa: PLC0415 - takes a second and 40 MB; only who names one pays
+
+    return LangChainAdapter(provider)
+
+
 _KINDS: Final[Mapping[ProviderKind, Callable[[Provider, Http], Adapter]]] = {
     "openai": OpenAIAdapter,
+    "anthropic": AnthropicAdapter,
+    "gemini": GeminiAdapter,
+    "langchain": _langchain,
     "offline": lambda provider, _: OfflineAdapter(provider),
 }
 
@@ -47,6 +58,4 @@ _KINDS: Final[Mapping[ProviderKind, Callable[[Provider, Http], Adapter]]] = {
 def build_adapters(catalogue: Catalogue) -> Adapters:
     """Build the adapters of all providers; nothing is opened before it is used."""
     http = Http()
-    return Adapters(
-        {name: _KINDS[each.kind](each, http) for name, each in catalogue.providers.items() if each.kind in _KINDS}, http
-    )
+    return Adapters({name: _KINDS[each.kind](each, http) for name, each in catalogue.providers.items()}, http)

@@ -30,6 +30,7 @@ MAY_CATCH_EVERYTHING = {
     "runtime/runs/sweeper.py Sweeper._attempt",  # the sweeper outlives a bad round
     "runtime/webhooks/service.py WebhookService._forever",  # the deliveries outlive a bad round
     "server/openai_api/app.py OpenAIApi.__call__",  # as the application's own handler, in the words of `/v1`
+    "llm/providers/langchain.py _within",  # a chat model of anybody's raises what it likes; it is given our name
     "graph/router.py Router._ask_model",  # whatever a provider raises, the current agent goes on
 }
 # Transactions of ours end in the engine; the checkpointer has a connection that is not ours.
