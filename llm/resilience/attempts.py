@@ -104,6 +104,7 @@ class Upstreams:
         lines = self._ladder.order(request, candidates)
         if not lines:
             raise NoModel(f"The provider of {candidates[0].id!r} is not set up.")
+        outcome.baseline = getattr(candidates, "baseline", "")
         settings = self._pace.settings
         within = request.controls.deadline_s or settings.deadline_s
         turn = Turn(request, outcome, lines, deadline=self._pace.clock() + within)
