@@ -18,13 +18,13 @@ from .agent_api.app import agent_app
 from .agent_api.shell import describe_both
 from .cors import cross_origin, rules_for
 from .middleware import LOOPBACK, Correlate, Credential, Guard
-from .rest import approvals, catalog, changes, events, runs, threads
+from .rest import approvals, budgets, catalog, changes, events, runs, threads, usage
 from .version import version
 
 
 def _api() -> APIRouter:
     api = APIRouter(prefix="/api/v1")
-    for part in (threads, runs, events, approvals, changes, catalog):
+    for part in (threads, runs, events, approvals, changes, catalog, usage, budgets):
         api.include_router(part.router)
     return api
 

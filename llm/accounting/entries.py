@@ -45,6 +45,7 @@ class Entry(NamedTuple):
     Attributes:
         at: When it was noted, in seconds since 1970.
         model: The model that answered, else what was asked for.
+        chat: Whether the best model could have answered too: it does not embed.
     """
 
     at: float
@@ -53,6 +54,7 @@ class Entry(NamedTuple):
     outcome: Outcome
     streamed: bool
     model: str
+    chat: bool = True
 
 
 def row_of(entry: Entry, baseline: Callable[[Usage], int]) -> Row:
@@ -64,7 +66,7 @@ def row_of(entry: Entry, baseline: Callable[[Usage], int]) -> Row:
     return (
         new_id(),
         *_names(entry),
-        *_counts(outcome, baseline(usage)),
+        *_counts(outcome, baseline(usage) if entry.chat else outcome.cost),
         _raw(outcome.raw_usage),
         usage.estimated,
         _first_token_ms(entry),

@@ -81,6 +81,7 @@ class SqlLedger:
                 outcome,
                 request.streamed,
                 outcome.model or request.model[:200],
+                "messages" in request.body,
             )
         )
         if len(entries) == 1:
