@@ -18,6 +18,7 @@ from .catalog import Model, Price
 from .chat import CompletionRequest, Outcome
 from .errors import AllDown, BudgetExceeded, NotCached, UpstreamError
 from .events import Batch
+from .resilience.standin import NAME, can_stand_in, stand_in
 from .seams import Attempts, Budgets, Cache, Hit, Ledger, Plan, Reservation, Router
 from .tally import Tally, most_tokens
 from .usage import Usage
@@ -33,6 +34,7 @@ class Parts:
     Attributes:
         models: The catalogue's rows by id.
         cost: What a usage costs at a price, in nano-dollars.
+        offline: Whether a text that no model made may answer when none can.
         clock: Seconds, monotonic.
     """
 
@@ -43,6 +45,7 @@ class Parts:
     budgets: Budgets
     ledger: Ledger
     cost: Callable[[Price, Usage], int]
+    offline: bool = False
     clock: Callable[[], float] = time.monotonic
 
 
@@ -111,16 +114,28 @@ class Gateway:
                     said = True
                     yield batch
         except (UpstreamError, AllDown) as exc:
-            old = None if said or plan is None else await self._parts.cache.find(plan, stale=True)
-            if old is None:
+            instead = None if said else await self._instead(request, outcome, plan, exc)
+            if instead is None:
                 self._refused(request, outcome, exc)
                 raise
-            outcome.degraded, outcome.error = "stale", ""
-            async for batch in self._replayed(request, outcome, old):
+            async for batch in instead:
                 yield batch
         except CodeLabError as exc:
             self._refused(request, outcome, exc)
             raise
+
+    async def _instead(
+        self, request: CompletionRequest, outcome: Outcome, plan: Plan | None, error: UpstreamError | AllDown
+    ) -> AsyncGenerator[Batch, None] | None:
+        """Find what to say when no model answers: an old answer, or, where that is allowed, that there is none."""
+        old = await self._parts.cache.find(plan, stale=True) if plan is not None else None
+        if old is not None:
+            outcome.degraded, outcome.error = "stale", ""
+            return self._replayed(request, outcome, old)
+        if self._parts.offline and can_stand_in(request, error):
+            outcome.degraded, outcome.error, outcome.provider = "offline", "", NAME
+            return self._replayed(request, outcome, stand_in(request))
+        return None
 
     async def _cached(
         self, request: CompletionRequest, candidates: Sequence[Model], outcome: Outcome, plan: Plan

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator
-from typing import Any, Final
+from typing import Final
 
-from ..chat import CompletionRequest, Outcome
-from ..events import Batch, Finish, Text, Used
+from ...core.errors import CodeLabError
+from ..chat import CompletionRequest
+from ..errors import Rejected
+from ..events import Finish, Text, Used
+from ..said import turns
+from ..seams import Hit
 from ..usage import Usage
 
 NAME: Final = "offline"
@@ -24,30 +27,16 @@ _TEXTS: Final = {
 }
 
 
-def can_stand_in(request: CompletionRequest) -> bool:
-    """Whether a text would do: not where a shape, a tool call or one certain model is demanded."""
+def can_stand_in(request: CompletionRequest, error: CodeLabError) -> bool:
+    """Whether a text would do: no model is to blame, or a shape, a tool call or one model is wanted: not then."""
     body = request.body
     shaped = (body.get("response_format") or {}).get("type", "text") != "text"
     forced = body.get("tool_choice") not in (None, "auto", "none")
-    return request.controls.fallback and not shaped and not forced
+    honest = not isinstance(error, Rejected) and error.code != "shed"
+    return honest and request.controls.fallback and not (shaped or forced)
 
 
-async def stand_in(request: CompletionRequest, outcome: Outcome) -> AsyncGenerator[Batch, None]:
-    """Yield the text as one batch, in Russian to whoever wrote in it last; it costs nothing."""
-    outcome.provider = outcome.model = NAME
-    outcome.degraded = "offline"
-    text = _TEXTS["ru" if _RUSSIAN.search(last_words(request)) else "en"]
-    yield Batch([Text(text), Finish("stop"), Used(Usage(), {})])
-
-
-def last_words(request: CompletionRequest) -> str:
-    """What the person said last."""
-    spoken = [message for message in request.body["messages"] if message.get("role") == "user"]
-    return plain(spoken[-1].get("content")) if spoken else ""
-
-
-def plain(content: Any) -> str:
-    """Join the texts of a message's content."""
-    if isinstance(content, str):
-        return content
-    return "\n".join(part.get("text") or "" for part in content or () if isinstance(part, dict))
+def stand_in(request: CompletionRequest) -> Hit:
+    """Make the text, in Russian for whoever wrote in it last; it costs nothing."""
+    text = _TEXTS["ru" if _RUSSIAN.search("".join(turns(request.body)[-1:])) else "en"]
+    return Hit(batches=[[Text(text), Finish("stop"), Used(Usage(), {})]], outcome="bypass", model=NAME)

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from ..said import turns
+
 TURNS: Final = 3
 """The person's last turns that are looked at."""
 LONGEST: Final = 2_400
@@ -137,8 +139,7 @@ _LISTED: Final = re.compile(r"^[ \t]*(?:[-*•]|\d+[.)])\s|[:;]", re.MULTILINE)
 
 def spoken(body: Mapping[str, Any]) -> str:
     """Return the person's last turns as one text, its middle cut out where it is long."""
-    turns = [_plain(message.get("content")) for message in body["messages"] if message.get("role") == "user"]
-    text = "\n\n".join(turns[-TURNS:])
+    text = "\n\n".join(turns(body)[-TURNS:])
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]}\n{text[-LONGEST // 2 :]}"
 
 
@@ -176,9 +177,3 @@ def _many(pattern: re.Pattern[str], text: str) -> float:
         if found == 4:  # noqa: PLR2004 - more say no more
             break
     return 1 - 0.5**found
-
-
-def _plain(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    return "\n".join(part.get("text") or "" for part in content or () if isinstance(part, dict))
