@@ -203,6 +203,6 @@ def _check(response: httpx.Response) -> None:
     if not isinstance(problem, dict):
         problem = {}
     detail = str(problem.get("detail") or f"HTTP {response.status_code}")
-    kinds: dict[int, type[CodeLabError]] = {kind.status: kind for kind in CodeLabError.__subclasses__()}
+    kinds = {kind.status: kind for kind in CodeLabError.__subclasses__() if kind.__module__ == CodeLabError.__module__}
     kind = InvalidInput if response.status_code == httpx.codes.BAD_REQUEST else kinds.get(response.status_code)
     raise (kind or CodeLabError)(detail, code=problem.get("code"))

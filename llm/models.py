@@ -1,4 +1,4 @@
-"""Roles to chat models: an OpenAI-compatible endpoint where one is set, else the demo model."""
+"""Roles to chat models: over the gateway in this process, over a plain endpoint, or as objects."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from .demo import DemoChatModel
 
 if TYPE_CHECKING:
     from langchain_openai import ChatOpenAI
+
+    from .catalog import Catalogue
+    from .gateway import Gateway
 
 STRONG, FAST = "strong", "fast"
 _NO_KEY = SecretStr("none")  # a local endpoint wants no key, its client wants some
@@ -33,8 +36,31 @@ class StaticModels:
         return self._models.get(role, self._models[STRONG])
 
 
+class GatewayModels:
+    """The models of a gateway's catalogue, by role.
+
+    Args:
+        gateway: Answers.
+        catalogue: Knows who plays which role.
+    """
+
+    def __init__(self, gateway: Gateway, catalogue: Catalogue) -> None:
+        self._gateway = gateway
+        self._catalogue = catalogue
+        self._made: dict[str, BaseChatModel] = {}
+
+    def chat(self, role: str) -> BaseChatModel:
+        """Return the model of a role; `strong` plays a role that is not known."""
+        role = role if self._catalogue.playing(role) else STRONG
+        if role not in self._made:
+            from .chat_model import CodeLabChatModel  # noqa: PLC0415 - LangChain takes its time to be imported
+
+            self._made[role] = CodeLabChatModel(gateway=self._gateway, model_name=role)
+        return self._made[role]
+
+
 def build_models(settings: LLMSettings) -> StaticModels:
-    """Build the model of each role.
+    """Build the model of each role without a gateway: the endpoint may be one, in another process.
 
     Raises:
         ConfigError: An endpoint or a key is set, but no model is named.

@@ -15,7 +15,7 @@ from ..agents.spec import AgentSpec, load_agents
 from ..core.events import EventBus
 from ..core.settings import Settings
 from ..graph.build import build_graph
-from ..llm.models import build_models
+from ..llm.models import GatewayModels
 from ..store.checkpoints import Checkpoints
 from ..store.engine import Database
 from ..store.eventlog import EventLog
@@ -28,6 +28,7 @@ from .approvals.service import ApprovalService
 from .changes.service import ChangeService
 from .changes.snapshots import TurnSnapshots
 from .host import RunHost
+from .llm import ModelGateway, open_gateway
 from .runs.engine import Driver
 from .runs.owner import Owner
 from .runs.repository import GRAPH, TURN
@@ -52,6 +53,7 @@ class Runtime:
         graph: The whole graph; its checkpointer reads without a fence.
         agents: The agents that a message may ask for, by name.
         log: The event log: `log.tail(thread_id, after, run_id)`.
+        llm: The model gateway, which the agents' models are on unless others were given.
         agent: The Agent Server API's services, over the same engine.
     """
 
@@ -64,6 +66,7 @@ class Runtime:
     graph: Graph
     agents: Mapping[str, AgentSpec]
     models: Models
+    llm: ModelGateway
     workspaces: WorkspaceService
     threads: ThreadService
     runs: RunService
@@ -78,6 +81,8 @@ class Parts:
 
     settings: Settings
     models: Models
+    llm: ModelGateway
+    bus: EventBus
     agents: Mapping[str, AgentSpec]
     graph: Graph | None
     owner: Owner
@@ -96,7 +101,7 @@ async def build_runtime(
 
     Args:
         settings: What was set.
-        models: Roles to chat models; default: as the settings say.
+        models: Roles to chat models; default: those of the model gateway.
         agents: The agents by name; default: the built-in ones.
         graph: A graph of the same state keys in place of ours.
         owner: This process's name on the runs it claims; default: made from host, pid and start time.
@@ -104,16 +109,19 @@ async def build_runtime(
     Raises:
         ConfigError: The settings do not allow a start, or PostgreSQL is not at head (`codelab db upgrade`).
     """
-    parts = Parts(
-        settings=settings,
-        models=models or build_models(settings.llm),
-        agents=agents if agents is not None else load_agents(),
-        graph=graph,
-        owner=owner or Owner.here(),
-    )
     for name in settings.unused:
         log.warning("setting_unused", setting=name)
-    async with open_storage(settings) as storage:
+    bus = EventBus()
+    async with open_storage(settings) as storage, open_gateway(settings, storage.database, bus) as llm:
+        parts = Parts(
+            settings=settings,
+            models=models or GatewayModels(llm.gateway, llm.catalogue),
+            llm=llm,
+            bus=bus,
+            agents=agents if agents is not None else load_agents(),
+            graph=graph,
+            owner=owner or Owner.here(),
+        )
         runtime, turns = _wire(parts, storage)
         chores = [Chore("approvals", 1, runtime.approvals.expire), *runtime.agent.chores]
         try:
@@ -124,8 +132,8 @@ async def build_runtime(
 
 
 def _wire(parts: Parts, storage: Storage) -> tuple[Runtime, TurnSnapshots]:
-    settings, models, database, checkpoints = parts.settings, parts.models, storage.database, storage.checkpoints
-    bus = EventBus()
+    settings, models, bus = parts.settings, parts.models, parts.bus
+    database, checkpoints = storage.database, storage.checkpoints
     active = choosable(parts.agents, settings.agents.mode)
     served = ServedHost(database=database, models=models, bus=bus, settings=settings, agents=active)
     graph = (parts.graph or _graph(parts, checkpoints, served)).copy({"checkpointer": checkpoints.reader})
@@ -149,6 +157,7 @@ def _wire(parts: Parts, storage: Storage) -> tuple[Runtime, TurnSnapshots]:
         graph=graph,
         agents=active,
         models=models,
+        llm=parts.llm,
         workspaces=WorkspaceService(database, roots=settings.workspaces.roots),
         threads=ThreadService(database=database, checkpoints=checkpoints, graph=graph, wakeups=base.wakeups),
         runs=RunService(log=base.log, wakeups=base.wakeups, queue=base.queue, agents=active, limits=settings.agents),
