@@ -58,6 +58,11 @@ class CachePlan:
         self.near: Near | None = None
 
     @property
+    def name(self) -> str:
+        """The key as text: what an administrator forgets the answer by."""
+        return self.key.hex() if self.key else ""
+
+    @property
     def flight(self) -> tuple[object, ...]:
         """What those have in common who may follow one answer: they want it in the same shape, by the same rules."""
         return (self.key, self.stamp, self.streamed, self.rules)
