@@ -7,24 +7,24 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import String, Update, bindparam, func, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..core.errors import NotFound
 from ..core.types import utc_now
 from .inserting import insert
 from .models import ThreadRow
 from .models.base import table_of
+from .prepared import Session, prepared
 from .records import Append, LoggedEvent, Move, NewEvent
 from .texts import dump_json
 
 _THREADS: Final = table_of(ThreadRow)
-_TAKE: Final = (
+_TAKE: Final = prepared(
     _THREADS.update()
     .where(_THREADS.c.id == bindparam("thread"))
     .values(last_seq=_THREADS.c.last_seq + bindparam("count"))
     .returning(_THREADS.c.last_seq, _THREADS.c.owner_id, _THREADS.c.tenant_id)
 )
-_MOVE: Final = (
+_MOVE: Final = prepared(
     _THREADS.update()
     .where(_THREADS.c.id == bindparam("thread"))
     .values(
@@ -36,7 +36,9 @@ _MOVE: Final = (
     )
     .returning(_THREADS.c.last_seq, _THREADS.c.owner_id, _THREADS.c.tenant_id)
 )
-_LOCK: Final = select(_THREADS.c.id).where(_THREADS.c.id == bindparam("thread")).with_for_update(key_share=True)
+_LOCK: Final = prepared(
+    select(_THREADS.c.id).where(_THREADS.c.id == bindparam("thread")).with_for_update(key_share=True)
+)
 _HEADS: Final = (
     select(_THREADS.c.id, _THREADS.c.last_seq, _THREADS.c.owner_id, _THREADS.c.tenant_id)
     .where(_THREADS.c.id.in_(bindparam("threads", expanding=True)))
@@ -52,7 +54,7 @@ class LogTransaction:
     of a thread logs first, or calls `lock`.
     """
 
-    def __init__(self, session: AsyncSession) -> None:
+    def __init__(self, session: Session) -> None:
         self.session = session
         self.written: list[LoggedEvent] = []
 

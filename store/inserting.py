@@ -12,10 +12,10 @@ from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Dialect
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from .models import RunEventRow
 from .models.base import table_of
+from .prepared import Session
 from .records import LoggedEvent
 
 Owner = tuple[str, str]
@@ -27,7 +27,7 @@ _MARKS: Final = {"qmark": "?", "format": "%s", "pyformat": "%s"}
 _EVENTS: Final = table_of(RunEventRow)
 
 
-async def insert(session: AsyncSession, records: Sequence[LoggedEvent], owners: Mapping[str, Owner]) -> None:
+async def insert(session: Session, records: Sequence[LoggedEvent], owners: Mapping[str, Owner]) -> None:
     """Insert records that one transaction wrote at one time, with their JSON as it is.
 
     Args:
@@ -35,8 +35,7 @@ async def insert(session: AsyncSession, records: Sequence[LoggedEvent], owners: 
         records: At least one.
         owners: Whose each thread is.
     """
-    connection = await session.connection()
-    dialect = connection.dialect
+    dialect = session.get_bind().dialect
     at = _bound(records[0].at, dialect)
     last = {thread_id: (at, *owner) for thread_id, owner in owners.items()}
     for start in range(0, len(records), MOST):
@@ -45,7 +44,7 @@ async def insert(session: AsyncSession, records: Sequence[LoggedEvent], owners: 
         for record in some:
             said = record.run_id, record.attempt, record.type, record.content
             values += (record.thread_id, record.seq, *said, *last[record.thread_id])
-        await connection.exec_driver_sql(_statement(len(some), _MARKS[dialect.paramstyle]), tuple(values))
+        await session.run(_statement(len(some), _MARKS[dialect.paramstyle]), tuple(values))
 
 
 def _bound(at: datetime, dialect: Dialect) -> Any:

@@ -14,6 +14,7 @@ from ..core.errors import Conflict
 from ..core.types import RunStatus, utc_now
 from .models import RunRow
 from .models.base import table_of
+from .prepared import prepared
 
 TAKEN: Final = "This run was taken over by another worker"
 _RUNS: Final = table_of(RunRow)
@@ -24,7 +25,7 @@ HELD: Final = and_(
     _RUNS.c.status == RunStatus.RUNNING.value,
 )
 """The row still names this attempt of this owner; `Lease.token` fills it in."""
-_HOLD: Final = _RUNS.update().where(HELD).values(heartbeat_at=bindparam("now")).returning(_RUNS.c.id)
+_HOLD: Final = prepared(_RUNS.update().where(HELD).values(heartbeat_at=bindparam("now")).returning(_RUNS.c.id))
 
 
 class LostLease(Conflict):

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from ...core.types import Principal, new_id, utc_now
-from ...store.models import RunRow, ThreadRow
+from ...store.models import RunRow
 from ..runs.repository import GRAPH, new_run
 from .schemas import RunRequest
 
@@ -36,14 +36,14 @@ class Configured(Protocol):
 
 
 def row_of(
-    principal: Principal, thread: ThreadRow, assistant: Configured, request: RunRequest, *, temporary: bool
+    principal: Principal, thread_id: str, assistant: Configured, request: RunRequest, *, temporary: bool
 ) -> RunRow:
     """Make the row of a run that was not claimed yet; a `temporary` one's thread goes soon after its end."""
     later = request.after_seconds
     return new_run(
         principal,
         id=new_id(),
-        thread_id=thread.id,
+        thread_id=thread_id,
         kind=GRAPH,
         assistant_id=str(assistant.assistant_id),
         graph_id=assistant.graph_id,

@@ -1,36 +1,23 @@
-"""Making a run: what it is of, where it stands in its thread's queue, and its row."""
+"""Making a run: what it is of, whether that may be asked, and its way into the queue."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from sqlalchemy.exc import IntegrityError
 
-from ...core.errors import Conflict, Forbidden, NotFound
-from ...core.types import Principal, RunStatus, ThreadStatus, utc_now
-from ...store.eventlog import LogTransaction
-from ...store.models import RunRow, ThreadRow
-from ...store.records import NewEvent
-from ...store.rows import insert_rows
+from ...core.errors import Forbidden
+from ...core.types import Principal
 from ...store.wakeups import Wakeups
 from ..graphs.registry import GraphRegistry
-from ..runs.execution import DISPLACED, ROLLED_BACK
 from ..runs.queue import Queue
-from ..threads.repository import get_thread, new_thread
 from ..webhooks.service import WebhookService
-from .accepting import Configured, row_of
-from .inputs import keyed
-from .repository import ask_to_stop, drop_pending, inflight
+from .accepting import Configured
+from .bearing import Birth, Births
 from .schemas import AgentRun, RunRequest
 
-BUSY: Final = "Thread is already running a task. Wait for it to finish or choose a different multitask strategy."
-NO_THREAD: Final = "Thread or assistant not found."
-ROLLBACK: Final = "rollback"
 APPROVES: Final = "approvals:write"
-_ACTIONS: Final = {ROLLBACK: ROLLED_BACK, "interrupt": DISPLACED}
-"""What each strategy does to the run in the way."""
 
 
 class Assistants(Protocol):
@@ -75,6 +62,7 @@ class RunMaker:
         webhooks: WebhookService,
     ) -> None:
         self._queue = queue
+        self._births = Births(queue)
         self._wakeups = wakeups
         self._assistants = assistants
         self._graphs = graphs
@@ -110,85 +98,16 @@ class RunMaker:
     async def _make(
         self, principal: Principal, thread_id: str | None, assistant: Configured, request: RunRequest
     ) -> Made:
-        stopped: list[str] = []
-        async with self._queue.entry() as (writing, entry):
-            thread, fresh = await self._thread(writing, principal, thread_id, request)
-            active = {} if fresh else await inflight(writing.session, thread.id)
-            if active:
-                stopped = await self._make_room(writing, thread, active, request.multitask_strategy)
-                active = await inflight(writing.session, thread.id)
-            row = row_of(principal, thread, assistant, request, temporary=thread_id is None)
-            after = thread.last_seq
-            await _occupy(writing, thread, row, fresh=fresh)
-            await entry.insert(row, free=not active and row.not_before is None)
-        for run_id in stopped:
+        with self._queue.seat() as seat:
+            birth = Birth(principal=principal, thread_id=thread_id, assistant=assistant, request=request, seat=seat)
+            born = await self._births.add(birth)
+            self._queue.admit(seat, born.claimed, () if born.claimed is not None else (born.run.id,))
+        for run_id in born.stopped:
             self._wakeups.cancel(run_id)
-        return Made(run=AgentRun.model_validate(row), after=after)
-
-    async def _thread(
-        self, writing: LogTransaction, principal: Principal, thread_id: str | None, request: RunRequest
-    ) -> tuple[ThreadRow, bool]:
-        if thread_id is None:
-            return new_thread(principal), True
-        try:
-            thread = await get_thread(writing.session, principal, thread_id, lock=True)
-        except NotFound:
-            if request.if_not_exists != "create":
-                raise NotFound(NO_THREAD) from None
-            return new_thread(principal, thread_id=thread_id), True
-        if thread.workspace_id is not None:
-            raise Conflict(f"This thread belongs to a workspace; its turns start at /api/v1/threads/{thread_id}/runs")
-        return thread, False
-
-    async def _make_room(
-        self, writing: LogTransaction, thread: ThreadRow, active: Mapping[str, str], strategy: str
-    ) -> list[str]:
-        """Apply the strategy to what is in the way; the runs that must be told to stop."""
-        if strategy == "reject":
-            raise Conflict(BUSY, code="thread_busy")
-        if strategy == "enqueue":
-            return []
-        waiting = [run_id for run_id, status in active.items() if status == RunStatus.PENDING]
-        for run_id in waiting:
-            if await drop_pending(writing.session, run_id, delete_row=strategy == ROLLBACK):
-                await log_dropped(writing, thread.id, run_id, strategy)
-        return list(await ask_to_stop(writing.session, list(active), _ACTIONS[strategy]))
+        return Made(run=AgentRun.model_validate(born.run), after=born.after)
 
 
 def _may_approve(principal: Principal) -> None:
     """An answer to one of our own graphs decides what runs, so it needs what the approvals' own route needs."""
     if APPROVES not in principal.scopes:
         raise Forbidden(f"To answer what these graphs ask needs the permission {APPROVES}.")
-
-
-async def _occupy(writing: LogTransaction, thread: ThreadRow, row: RunRow, *, fresh: bool) -> None:
-    """Note the run on its thread, which is busy from now on, unless the run starts later."""
-    thread.meta = {**thread.meta, "graph_id": row.graph_id, "assistant_id": row.assistant_id}
-    if row.not_before is None:
-        thread.status, thread.updated_at = ThreadStatus.BUSY, utc_now()
-    if fresh:
-        await insert_rows(writing.session, thread)
-    else:
-        await writing.session.flush()
-    if row.kwargs and row.kwargs.get("command"):
-        row.kwargs = {**row.kwargs, "command": keyed(row.kwargs["command"], thread.interrupts)}
-
-
-async def log_dropped(
-    writing: LogTransaction, thread_id: str, run_id: str, action: str, *, alone: str | None = None
-) -> None:
-    """Say in the log that a run ended before it began.
-
-    Args:
-        writing: The transaction that ends it.
-        thread_id: Of the run.
-        run_id: Of the run.
-        action: What was asked for.
-        alone: Its graph, if no other run of the thread is in flight: then a client that follows the thread waits for
-            this one, and is told.
-    """
-    reason = "rollback" if action == ROLLBACK else "cancelled"
-    finished: dict[str, Any] = {"status": RunStatus.INTERRUPTED.value, "reason": reason}
-    if alone:
-        finished |= {"graph_id": alone, "unbegun": True}
-    await writing.log(thread_id, [NewEvent("run.finished", finished)], run_id=run_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, delete, or_, select, update
@@ -15,8 +15,8 @@ from ...store.models import RunRow, ThreadRow
 from ..runs.repository import ACTIVE, GRAPH, HOLD
 from ..scope import mine
 
-_ACTIVE = select(RunRow.id, RunRow.status).where(
-    RunRow.thread_id == bindparam("thread"),
+_ACTIVE = select(RunRow.thread_id, RunRow.id, RunRow.status).where(
+    RunRow.thread_id.in_(bindparam("threads", expanding=True)),
     RunRow.status.in_(ACTIVE),
     or_(RunRow.not_before.is_(None), RunRow.not_before <= bindparam("now"), RunRow.status == RunStatus.RUNNING),
 )
@@ -24,8 +24,16 @@ _ACTIVE = select(RunRow.id, RunRow.status).where(
 
 async def inflight(session: AsyncSession, thread_id: str) -> dict[str, str]:
     """Name a thread's runs that run or are due, with their status. One that starts later does not count."""
-    rows = (await session.execute(_ACTIVE, {"thread": thread_id, "now": utc_now()})).all()
-    return {row.id: row.status for row in rows}
+    return (await inflight_of(session, [thread_id])).get(thread_id, {})
+
+
+async def inflight_of(session: AsyncSession, thread_ids: Collection[str]) -> dict[str, dict[str, str]]:
+    """As `inflight` for several threads; those without such runs are left out."""
+    found: dict[str, dict[str, str]] = {}
+    if thread_ids:
+        for row in await session.execute(_ACTIVE, {"threads": list(thread_ids), "now": utc_now()}):
+            found.setdefault(row.thread_id, {})[row.id] = row.status
+    return found
 
 
 async def drop_pending(session: AsyncSession, run_id: str, *, delete_row: bool) -> bool:

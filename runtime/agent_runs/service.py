@@ -18,8 +18,9 @@ from ..runs.executor import Executor
 from ..runs.repository import GRAPH, get_run
 from ..threads.repository import get_thread
 from .ending import LINGER
-from .making import ROLLBACK, Made, RunMaker, log_dropped
+from .making import Made, RunMaker
 from .repository import active_of, ask_to_stop, drop_pending, inflight, runs_of, unfinished
+from .room import ROLLBACK, log_dropped
 from .schemas import AgentRun, RunRequest
 from .values import Values, error_of
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractContextManager, asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...store.eventlog import EventLog, LogTransaction
+from ...store.lease import Lease
 from ...store.models import RunRow, TurnRow
 from ...store.rows import insert_rows
 from ...store.wakeups import Wakeups
@@ -17,10 +20,10 @@ from .seats import Seat
 class Entry:
     """One transaction's way into the queue; at most one of its runs is born running."""
 
-    def __init__(self, writing: LogTransaction, seat: Seat, engine: Engine) -> None:
+    def __init__(self, writing: LogTransaction, seat: Seat, queue: Queue) -> None:
         self.seat = seat
         self._writing = writing
-        self._engine = engine
+        self._queue = queue
         self.claimed: Claimed | None = None
         self.pending: list[str] = []
 
@@ -35,8 +38,7 @@ class Entry:
         if lease is None:
             self.pending.append(row.id)
         else:
-            driver = self._engine.drivers[row.kind]
-            self.claimed = await driver.claimed(self._writing.session, row, lease)
+            self.claimed = await self._queue.claimed(self._writing.session, row, lease)
 
 
 class Queue:
@@ -58,14 +60,26 @@ class Queue:
         """The log that the transaction writes to."""
         return self._engine.log
 
+    def seat(self) -> AbstractContextManager[Seat]:
+        """Offer a seat to a run that is inserted in the block; `admit` it once that is committed."""
+        return self._executor.seat()
+
+    async def claimed(self, session: AsyncSession, row: RunRow, lease: Lease) -> Claimed:
+        """Read what a run needs that was inserted on a seat."""
+        return await self._engine.drivers[row.kind].claimed(session, row, lease)
+
+    def admit(self, seat: Seat, claimed: Claimed | None, pending: Iterable[str]) -> None:
+        """Execute the run that took the seat; tell of those that wait."""
+        if claimed is not None:
+            seat.begin(claimed)
+        for run_id in pending:
+            self._wakeups.ready(run_id)
+
     @asynccontextmanager
     async def entry(self) -> AsyncIterator[tuple[LogTransaction, Entry]]:
         """Open a transaction that may insert runs; they start, or are announced, once it is committed."""
-        with self._executor.seat() as seat:
+        with self.seat() as seat:
             async with self._engine.log.transaction() as writing:
-                entry = Entry(writing, seat, self._engine)
+                entry = Entry(writing, seat, self)
                 yield writing, entry
-            if entry.claimed is not None:
-                seat.begin(entry.claimed)
-            for run_id in entry.pending:
-                self._wakeups.ready(run_id)
+            self.admit(seat, entry.claimed, entry.pending)
