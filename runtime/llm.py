@@ -22,22 +22,12 @@ from ..llm.gateway import Answering, Gateway, Parts
 from ..llm.providers.registry import Adapters, build_adapters
 from ..llm.resilience.attempts import Upstreams
 from ..llm.resilience.build import build_attempts
+from ..llm.routing.router import CatalogueRouter
 from ..llm.usage import Usage
 from ..store.engine import Database
 
 _ITSELF = Caller(user_id="gateway")
 """Who asks for the vectors that the semantic cache compares."""
-
-
-class ByName:
-    """The model that was named answers."""
-
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
-
-    def candidates(self, request: CompletionRequest) -> Sequence[Model]:
-        """See `seams.Router`."""
-        return (self._catalogue.find(request.model),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,12 +118,13 @@ async def _wire(
     gateway = Gateway(
         Parts(
             models=catalogue.models,
-            router=ByName(catalogue),
+            router=CatalogueRouter(catalogue, llm.routing),
             attempts=upstreams,
             cache=caches.answers,
             budgets=budgets,
             ledger=ledger,
             cost=prices.cost,
+            offline=llm.resilience.offline,
         )
     )
     stack.push_async_callback(gateway.close)

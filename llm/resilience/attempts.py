@@ -68,6 +68,11 @@ class Upstreams:
         self._ladder = Ladder(lines, random=self._random)
         self._retries = RetryBudget(ratio=settings.retry_ratio, per_s=settings.retry_per_s, clock=pace.clock)
 
+    @property
+    def retries_left(self) -> int:
+        """Repetitions that the budget has room for."""
+        return self._retries.left
+
     async def answer(
         self, request: CompletionRequest, candidates: Sequence[Model], outcome: Outcome
     ) -> AsyncGenerator[Batch, None]:

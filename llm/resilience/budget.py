@@ -13,25 +13,34 @@ _BURST_S: Final = 10
 class RetryBudget:
     """A bucket of tokens that requests and time fill: `ratio` a request, `per_s` a second."""
 
-    __slots__ = ("_at", "_clock", "_most", "_per_s", "_ratio", "tokens")
+    __slots__ = ("_at", "_clock", "_most", "_per_s", "_ratio", "_tokens")
 
     def __init__(self, *, ratio: float, per_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._ratio = ratio
         self._per_s = per_s
-        self._most = self.tokens = max(1.0, per_s * _BURST_S)
+        self._most = self._tokens = max(1.0, per_s * _BURST_S)
         self._clock = clock
         self._at = clock()
 
     def earn(self) -> None:
         """Count a request."""
-        self.tokens = min(self._most, self.tokens + self._ratio)
+        self._tokens = min(self._most, self._tokens + self._ratio)
+
+    @property
+    def left(self) -> int:
+        """Whole tokens there are now."""
+        self._fill()
+        return int(self._tokens)
 
     def spend(self) -> bool:
         """Take the token of one retry; False if there is none."""
-        now = self._clock()
-        self.tokens = min(self._most, self.tokens + (now - self._at) * self._per_s)
-        self._at = now
-        if self.tokens < 1:
+        self._fill()
+        if self._tokens < 1:
             return False
-        self.tokens -= 1
+        self._tokens -= 1
         return True
+
+    def _fill(self) -> None:
+        now = self._clock()
+        self._tokens = min(self._most, self._tokens + (now - self._at) * self._per_s)
+        self._at = now

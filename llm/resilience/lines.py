@@ -66,6 +66,10 @@ class Line:
         """Whether it is in service without reserve."""
         return self.breaker.state == self.endpoint.state == "closed"
 
+    def since(self, trouble: Trouble) -> float:
+        """Seconds since something went wrong."""
+        return self._clock() - trouble.at
+
     def enter(self) -> Call | None:
         """Begin a call, if both breakers let it through."""
         shared = self.endpoint.enter()
