@@ -206,6 +206,12 @@ def _at(ordered: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
 
 
+async def serve(port: int) -> None:
+    """Serve the imitation until somebody ends it."""
+    server = await asyncio.get_running_loop().create_server(Upstream, "127.0.0.1", port)
+    await server.serve_forever()
+
+
 async def run(asked: dict[str, Any]) -> dict[str, float]:
     """Serve the imitation while the clients ask."""
     Upstream.pause = asked.get("pause", 0.0)

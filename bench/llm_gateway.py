@@ -1,0 +1,258 @@
+"""The model gateway between bare clients and a bare upstream: ours with every feature on, and LiteLLM's proxy.
+
+The gateway has one core, clients and upstream the other. LiteLLM lives in an environment of its own below
+`.conformance` (it caps openai below 3); without it the peer's column stays empty:
+
+    uv venv .conformance/litellm/.venv && VIRTUAL_ENV=.conformance/litellm/.venv uv pip install 'litellm[proxy]'
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from bench.folders import work_folder
+from tests.conformance.hosts import clean_environment
+from tests.support.processes import free_port, spawn, stop
+
+QUICK: Final = bool(os.environ.get("BENCH_QUICK"))
+ROUNDS: Final = 1 if QUICK else 3
+GATEWAY_CORE, LOAD_CORE = "0", "1"
+ROOT: Final = Path(__file__).parents[1]
+LITELLM: Final = ROOT / ".conformance" / "litellm" / ".venv" / "bin" / "litellm"
+TOKEN: Final = "bench-token"  # noqa: S105 - of a server that lives for the measurement
+_PAUSE_S: Final = 0.02
+
+
+@dataclass(frozen=True)
+class Target:
+    """A running gateway."""
+
+    port: int
+    pid: int
+    headers: dict[str, str]
+    size: float = 1.0
+    """How much of the load it gets: a slow peer would take minutes."""
+
+
+@dataclass
+class Figure:
+    """One figure of each side."""
+
+    what: str
+    unit: str
+    limit: float
+    least: bool = False
+    ours: list[float] = field(default_factory=list)
+    peer: list[float] = field(default_factory=list)
+
+    def row(self) -> dict[str, Any]:
+        """Medians and whether the budget holds."""
+        mine = statistics.median(self.ours)
+        theirs = statistics.median(self.peer) if self.peer else None
+        held = mine >= self.limit if self.least else mine <= self.limit
+        return {
+            "what": self.what,
+            "ours": f"{mine:,.2f} {self.unit}",
+            "bare": f"{theirs:,.2f} {self.unit}" if theirs is not None else "",
+            "ratio": f"{mine / theirs:.3g}" if theirs else "",
+            "budget": f"{'≥' if self.least else '≤'} {self.limit:g} {self.unit}",
+            "held": "yes" if held else "NO",
+            "samples": len(self.ours),
+        }
+
+
+async def measure() -> list[dict[str, Any]]:
+    """Measure ours, then the peer; each has its core to itself."""
+    figures = _figures()
+    async with work_folder() as folder:
+        with _ours(folder) as target:
+            for _ in range(ROUNDS):
+                _sample(target, figures, "ours")
+            figures["rss"].ours.append(_rss_mib(target.pid))
+        if LITELLM.exists():
+            with _litellm(folder) as target:
+                _sample(target, figures, "peer")
+                figures["rss"].peer.append(_rss_mib(target.pid))
+        figures |= _in_process()
+    return [figure.row() for figure in figures.values()]
+
+
+def _figures() -> dict[str, Figure]:
+    return {
+        "p50": Figure("added latency p50, one connection", "ms", 0.6),
+        "p99": Figure("added latency p99, one connection", "ms", 1.5),
+        "rate": Figure("requests/s, 32 connections", "/s", 4_000, least=True),
+        "cpu": Figure("CPU per request, 32 connections", "µs", 250),
+        "events": Figure("SSE events/s, unpaced, 32 connections", "/s", 100_000, least=True),
+        "first1": Figure("added time to first token, one connection", "ms", 1.5),
+        "first32": Figure("added time to first token, 32 connections", "ms", 1.5),
+        "hit": Figure("exact-cache hit", "ms", 0.3),
+        "rss": Figure("resident memory after the load", "MiB", 120),
+    }
+
+
+def _sample(target: Target, figures: dict[str, Figure], side: str) -> None:
+    """One round of everything."""
+
+    def note(name: str, value: float) -> None:
+        getattr(figures[name], side).append(value)
+
+    def load(**asked: Any) -> dict[str, float]:
+        return _load(target, **asked)
+
+    alone, bare = load(connections=1, count=3000), _load(None, connections=1, count=3000)
+    note("p50", alone["p50"] - bare["p50"])
+    note("p99", alone["p99"] - bare["p99"])
+    crowd = load(connections=32, count=20_000)
+    note("rate", crowd["rate"])
+    note("cpu", crowd["cpu_us"])
+    note("events", load(connections=32, count=6_000, stream=True)["events"])
+    for connections, name in ((1, "first1"), (32, "first32")):
+        count = 100 * connections**0.5
+        ask: dict[str, Any] = {"connections": connections, "count": int(count * 2), "stream": True, "pause": _PAUSE_S}
+        note(name, load(**ask)["first"] - _load(None, **ask)["first"])
+    if side == "ours":
+        hit = load(connections=1, count=2000, body={"temperature": 0}, more={"x-codelab-cache": "on"})
+        note("hit", hit["p50"])
+
+
+def _load(target: Target | None, *, more: dict[str, str] | None = None, **asked: Any) -> dict[str, float]:
+    """Run the load on its own core; without a target straight at the upstream."""
+    upstream = _UPSTREAM
+    count = max(20, int(asked.pop("count") * (target.size if target else 1)))
+    spec = {
+        "upstream": upstream,
+        "port": target.port if target else upstream,
+        "pid": target.pid if target else None,
+        "headers": (target.headers if target else {}) | (more or {}),
+        "count": count,
+        "warm": min(count, 200),
+        **asked,
+    }
+    done = subprocess.run(
+        ["taskset", "-c", LOAD_CORE, sys.executable, "-m", "bench.llm_load", json.dumps(spec)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr or done.stdout)
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures
+
+
+_UPSTREAM: Final = free_port()
+
+
+@contextmanager
+def _ours(folder: Path) -> Iterator[Target]:
+    """`codelab serve --roles llm` with a key, its limits, a budget, prices, the ledger and the cache."""
+    port = free_port()
+    catalog = folder / "catalog.yaml"
+    price = {"input": 0.5, "output": 1.5}
+    catalog.write_text(json.dumps({"models": {"bench": {"provider": "default", "price": price, "roles": ["strong"]}}}))
+    env = clean_environment(
+        CODELAB_DATA_DIR=str(folder / "data"),
+        CODELAB_SERVER__TOKEN=TOKEN,
+        CODELAB_LLM__BASE_URL=f"http://127.0.0.1:{_UPSTREAM}/v1",
+        CODELAB_LLM__API_KEY="none",
+        CODELAB_LLM__MODELS__STRONG="bench",
+        CODELAB_LLM__CATALOG=str(catalog),
+    )
+    command = [str(Path(sys.executable).parent / "codelab"), "serve", "--roles", "llm", "--port", str(port)]
+    with _process(command, env, folder / "ours.log", f"http://127.0.0.1:{port}/health") as pid:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}/api/v1", headers={"authorization": f"Bearer {TOKEN}"}
+        ) as api:
+            limits = {"requests_per_minute": 10_000_000, "tokens_per_minute": 10_000_000_000}
+            made = api.post("/api-keys", json={"name": "bench", "scopes": ["llm:invoke"], **limits})
+            made.raise_for_status()
+            budget = {"scope": "tenant", "period": "day", "limit": 10**15}
+            api.put("/budgets", json=budget).raise_for_status()
+        yield Target(port, pid, {"authorization": f"Bearer {made.json()['key']}"})
+
+
+@contextmanager
+def _litellm(folder: Path) -> Iterator[Target]:
+    port = free_port()
+    params = {"model": "openai/bench", "api_base": f"http://127.0.0.1:{_UPSTREAM}/v1", "api_key": "none"}
+    config = folder / "litellm.yaml"
+    config.write_text(
+        json.dumps(
+            {
+                "model_list": [{"model_name": "bench", "litellm_params": params}],
+                "general_settings": {"master_key": "sk-bench"},
+                "litellm_settings": {"telemetry": False},
+            }
+        )
+    )
+    command = [str(LITELLM), "--config", str(config), "--port", str(port), "--host", "127.0.0.1"]
+    env = clean_environment(LITELLM_LOG="ERROR", LITELLM_LOCAL_MODEL_COST_MAP="True")
+    with _process(command, env, folder / "litellm.log", f"http://127.0.0.1:{port}/health/liveliness") as pid:
+        yield Target(port, pid, {"authorization": "Bearer sk-bench"}, size=0.03)
+
+
+@contextmanager
+def _process(command: list[str], env: dict[str, str], log: Path, ready: str) -> Iterator[int]:
+    process = spawn(["taskset", "-c", GATEWAY_CORE, *command], env=env, log=log)
+    try:
+        for _ in range(1200):
+            if process.poll() is not None:
+                raise RuntimeError(log.read_text()[-4000:])
+            try:
+                if httpx.get(ready, timeout=2).is_success:
+                    break
+            except httpx.HTTPError:
+                time.sleep(0.1)
+        yield process.pid
+    finally:
+        stop(process)
+
+
+def _rss_mib(pid: int) -> float:
+    with open(f"/proc/{pid}/statm", encoding="ascii") as file:  # noqa: PTH123 - no path to speak of
+        return int(file.read().split()[1]) * 4 / 1024
+
+
+def _in_process() -> dict[str, Figure]:
+    """CPU of the chat model over the gateway in this process, and of ChatOpenAI."""
+    figures = {
+        "invoke": Figure("in process: ainvoke, CPU (peer: ChatOpenAI)", "ms", 0.8),
+        "astream": Figure("in process: astream of 60 tokens, CPU (peer: ChatOpenAI)", "ms", 2),
+    }
+    for _ in range(ROUNDS):
+        done = subprocess.run(
+            ["taskset", "-c", GATEWAY_CORE, sys.executable, "-m", "bench.llm_chat_models", str(_UPSTREAM)],
+            cwd=ROOT,
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=600,
+        )
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        told = json.loads(done.stdout)
+        for name, figure in figures.items():
+            figure.ours.append(told[f"ours_{name}"])
+            figure.peer.append(told[f"openai_{name}"])
+    return figures
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n".join(str(row) for row in asyncio.run(measure())) + "\n")
