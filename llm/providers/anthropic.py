@@ -34,18 +34,19 @@ class AnthropicAdapter:
         body = orjson.dumps(messages_body(model, request))
         message = Message(json_tool=forced_json(model, request.body))
         if not request.streamed:
-            yield Batch(message.whole(await self._upstream.whole("/messages", body, timeout_s=timeout_s)))
+            answer = message.whole(await self._upstream.whole("/messages", body, timeout_s=timeout_s))
+            self._check(message)
+            yield Batch(answer)
             return
         reading = await self._upstream.open("/messages", body, timeout_s=timeout_s)
         try:
-            while whole := await reading.next():
+            while not message.over and (whole := await reading.next()):
                 events: list[Event] = []
                 for _, data in frames(whole):
                     message.read(data, events)
+                self._check(message)
                 if events:
                     yield Batch(events)
-                if message.error is not None:
-                    raise self._upstream.told(message.error)
             if not message.done:
                 raise Interrupted("The model's answer broke off.")
             reading.finish()
@@ -59,3 +60,7 @@ class AnthropicAdapter:
 
     async def close(self) -> None:
         """Nothing is kept here: the connections are the process's."""
+
+    def _check(self, message: Message) -> None:
+        if message.error is not None:
+            raise self._upstream.told(message.error)

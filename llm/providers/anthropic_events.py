@@ -54,17 +54,18 @@ class Message:
 
     Attributes:
         done: Whether it is whole.
+        over: Whether nothing comes any more.
         error: What the provider said went wrong, if anything did.
     """
 
-    __slots__ = ("_calls", "_empty", "_json_tool", "_usage", "done", "error")
+    __slots__ = ("_calls", "_empty", "_json_tool", "_usage", "done", "error", "over")
 
     def __init__(self, *, json_tool: bool) -> None:
         self._json_tool = json_tool
         self._calls: dict[int, int] = {}
         self._empty: set[int] = set()
         self._usage: dict[str, Any] = {}
-        self.done = False
+        self.done = self.over = False
         self.error: Any = None
 
     def whole(self, raw: bytes) -> list[Event]:
@@ -72,6 +73,9 @@ class Message:
         events: list[Event] = []
         try:
             data = orjson.loads(raw)
+            if data.get("type") == "error":
+                self.error = data["error"]
+                return events
             for index, block in enumerate(data["content"]):
                 self._start(index, block, events)
                 self._stop(index, events)
@@ -106,7 +110,7 @@ class Message:
             self._usage |= {name: value for name, value in told.items() if value is not None}
             self._end(said["delta"].get("stop_reason"), into)
         elif kind == "message_stop":
-            self.done = True
+            self.done = self.over = True
         elif kind == "error":
             self.error = said.get("error") or {}
 

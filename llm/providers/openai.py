@@ -12,7 +12,7 @@ from ..catalog import Model, Provider
 from ..chat import Body, CompletionRequest
 from ..dialect import decode_chunks, decode_completion
 from ..errors import Interrupted, ServerFailed
-from ..events import Batch, Event, Used
+from ..events import Batch, Event, Extra, Used
 from .failures import read_error
 from .http import Http, malformed
 from .sse import frames
@@ -76,7 +76,7 @@ class OpenAIAdapter:
             events = decode_completion(raw)
         except ServerFailed:
             raise self._upstream.told(read_error(raw)) from None
-        if not events:
+        if all(isinstance(event, Extra | Used) for event in events):
             raise malformed()
         return Batch(events, raw=raw)
 

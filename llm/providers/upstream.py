@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
+import orjson
 from aiohttp import ClientResponse
 from yarl import URL
 
 from ..catalog import Provider
-from ..errors import UpstreamError
+from ..errors import Interrupted, UpstreamError
 from .failures import read_error, told
 from .http import READING, Http, connection_error, malformed
-from .sse import Frames
+from .sse import Frames, frames
 
 _HIDDEN: Final = "…"
 _SHORTEST_SECRET: Final = 8
@@ -93,15 +94,18 @@ class Reading:
         self._ended = False
 
     async def next(self) -> bytes:
-        """Wait for more whole frames; nothing at the end."""
+        """Wait for more whole frames; at last what was left without a frame's end, then nothing."""
         try:
             while data := await self._read():
                 if whole := self._frames.feed(data):
                     return whole
         except READING as exc:
             raise connection_error(exc, begun=True) from exc
+        left = self._frames.rest()
+        if not all(data.strip() == b"[DONE]" or _is_json(data) for _, data in frames(left)):
+            raise Interrupted("The model's answer broke off.")
         self._ended = True
-        return self._frames.rest()
+        return left
 
     def finish(self) -> None:
         """Say that the last word is said: what still comes is not waited for."""
@@ -114,3 +118,11 @@ class Reading:
             response.close()
         elif not response.content.at_eof():
             asyncio.get_running_loop().call_later(_LINGER_S, response.close)
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return False
+    return True
