@@ -4,66 +4,32 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
-from ..auth.anonymous import Anonymous
-from ..auth.local import Authenticator, LocalAuth, read_or_make_token
-from ..core.errors import ConfigError, NotFound
+from ..auth.api_keys.service import open_api_keys
+from ..auth.local import Authenticator
+from ..core.errors import NotFound
 from ..core.settings import Settings
 from ..runtime.compose import Runtime, build_runtime
 from . import errors, health, pages
 from .agent_api.app import agent_app
 from .agent_api.shell import describe_both
-from .cors import cross_origin, rules_for
-from .middleware import LOOPBACK, Correlate, Credential, Guard
-from .rest import approvals, budgets, catalog, changes, events, runs, threads, usage
+from .layers import authenticator, surround
+from .openai_api.serving import Serving
+from .rest import api_keys, approvals, budgets, catalog, changes, events, providers, runs, threads, usage
 from .version import version
 
 
 def _api() -> APIRouter:
     api = APIRouter(prefix="/api/v1")
-    for part in (threads, runs, events, approvals, changes, catalog, usage, budgets):
+    for part in (threads, runs, events, approvals, changes, catalog, usage, budgets, providers, api_keys):
         api.include_router(part.router)
     return api
 
 
-def hosts_of(settings: Settings) -> frozenset[str]:
-    """Name the hosts that requests may name."""
-    own = {settings.server.host.lower(), (urlsplit(settings.server.public_url or "").hostname or "").lower()}
-    return LOOPBACK | frozenset(own - {""})
-
-
 async def _unknown(_request: Request) -> Response:
     raise NotFound("There is no such address")
-
-
-def authenticator(settings: Settings) -> Authenticator:
-    """Make the authenticator that the settings name.
-
-    Raises:
-        ConfigError: Anonymous mode would listen beyond this machine, or as `local_auth`.
-    """
-    if settings.auth.mode != "anonymous":
-        return local_auth(settings)
-    if settings.server.host not in LOOPBACK:
-        raise ConfigError("Anonymous mode serves this machine only: set SERVER__HOST to 127.0.0.1.")
-    return Anonymous()
-
-
-def local_auth(settings: Settings) -> LocalAuth:
-    """Local mode's authenticator: the token set, else the machine's own.
-
-    Raises:
-        ConfigError: Another mode is set, or the server would listen beyond this machine.
-    """
-    if settings.auth.mode != "local":
-        raise ConfigError(f"AUTH__MODE={settings.auth.mode} is not built yet; use local.")
-    if settings.server.host not in LOOPBACK:
-        raise ConfigError("Local mode serves this machine only: set SERVER__HOST to 127.0.0.1.")
-    token = settings.server.token
-    return LocalAuth(token.get_secret_value() if token else read_or_make_token(settings.data_dir))
 
 
 def create_app(
@@ -71,6 +37,7 @@ def create_app(
     *,
     runtime: AbstractAsyncContextManager[Runtime] | None = None,
     auth: Authenticator | None = None,
+    models: bool = True,
 ) -> FastAPI:
     """Build the ASGI app.
 
@@ -78,6 +45,7 @@ def create_app(
         settings: Settings; read from the environment if left out.
         runtime: What to serve in place of `build_runtime(settings)`; it is entered and left with the app.
         auth: Who may come in, in place of local mode's one user.
+        models: Whether `/v1` is served too.
 
     Raises:
         ConfigError: The settings do not allow a start.
@@ -88,8 +56,9 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with serving as opened:
+        async with serving as opened, open_api_keys(opened.database) as keys:
             app.state.runtime, agents.state.agent = opened, opened.agent
+            app.state.api_keys, app.state.v1 = keys, Serving(gateway=opened.llm, keys=keys)
             yield
 
     agents = agent_app()
@@ -102,15 +71,5 @@ def create_app(
     app.add_route("/api/{path:path}", _unknown)
     app.mount("/", agents)  # last: whatever is not ours is the Agent Server API's
     describe_both(agents, app)
-    _guard(app, settings, auth)
+    surround(app, settings, auth, (lambda: app.state.v1) if models else None)
     return app
-
-
-def _guard(app: FastAPI, settings: Settings, auth: Authenticator) -> None:
-    """Put the layers around the app, innermost first."""
-    origins = settings.server.cors_origins
-    app.add_middleware(Credential, auth=auth, origins=origins)
-    app.add_middleware(Correlate)
-    if origins:
-        app.add_middleware(cross_origin, **rules_for(origins))
-    app.add_middleware(Guard, hosts=hosts_of(settings))

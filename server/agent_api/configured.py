@@ -12,7 +12,7 @@ from ...core.errors import ConfigError
 from ...core.settings import Settings
 from ...runtime.graphs.config import HeaderNames
 from ...runtime.graphs.loading import ServedConfig, settings_for
-from ..app import authenticator, hosts_of
+from ..layers import authenticator, hosts_of
 from .app import create_agent_server
 from .shell import Shell
 

@@ -8,7 +8,7 @@ import pytest
 from codelab.auth.local import COOKIE, LocalAuth
 from codelab.core.errors import ConfigError
 from codelab.core.settings import AuthSettings, ServerSettings, Settings
-from codelab.server.app import local_auth as make_local_auth
+from codelab.server.layers import local_auth as make_local_auth
 from codelab.server.middleware import MAX_BODY, PUBLIC
 
 OPEN = sorted(PUBLIC - {"/login"})
