@@ -11,10 +11,6 @@ from ..chat import Caller
 from .limits import Account, Limit, Limits, bounds
 from .slices import Slice
 
-MOST_TENANTS: Final = 1_000
-MOST_CALLERS: Final = 4_096
-"""Callers of a tenant whose slices are known without a look at the limits."""
-MOST_SLICES: Final = 8_192
 _QUIET: Final = 5
 """Rounds after which a tenant that asks for nothing is forgotten."""
 
@@ -50,7 +46,12 @@ class Book:
 
     Attributes:
         lost: Slices without a lease that requests may still settle with.
+        most_callers: Of a tenant, whose slices are known without a look at the limits.
     """
+
+    most_tenants = 1_000
+    most_callers = 4_096
+    most_slices = 8_192
 
     def __init__(self, clock: Callable[[], float], urgent: Callable[[], None]) -> None:
         self._clock = clock
@@ -67,7 +68,7 @@ class Book:
     @property
     def crowded(self) -> bool:
         """Whether slices must be given back early."""
-        return len(self.slices) > MOST_SLICES
+        return len(self.slices) > self.most_slices
 
     def learn(self, tenant_id: str, limits: Iterable[Limit]) -> None:
         """Take note of a tenant's limits; what is planned stays if they are what they were."""
@@ -84,7 +85,7 @@ class Book:
             tenant.until = self._midnight()
         found = tenant.limits.concerning(caller, datetime.fromtimestamp(now, UTC))
         slices = tuple(sorted((self._slice(limit, account) for limit, account in found), key=lambda s: s.account))
-        if len(tenant.plans) >= MOST_CALLERS:
+        if len(tenant.plans) >= self.most_callers:
             del tenant.plans[next(iter(tenant.plans))]
         tenant.plans[(caller.user_id, caller.key_id, caller.thread_id, caller.agent, caller.run_id)] = slices
         return slices
@@ -110,14 +111,17 @@ class Book:
         self.tenants.pop(part.limit.tenant_id, None)
 
     def tidy(self, idle_since: float) -> None:
-        """Drop slices that hold nothing, and tenants beyond what may be remembered."""
+        """Drop slices that hold nothing."""
         crowded = self.crowded
         for part in [s for s in self.slices.values() if s.idle and s.lease is None]:
             if crowded or part.used < idle_since:
                 del self.slices[part.account]
         self.lost = [part for part in self.lost if part.flying or part.over]
-        while len(self.tenants) > MOST_TENANTS:
-            del self.tenants[next(iter(self.tenants))]
+
+    def forget_tenants(self) -> None:
+        """Drop the tenants beyond what may be remembered, those first that came first."""
+        for tenant_id in list(self.tenants)[: max(len(self.tenants) - self.most_tenants, 0)]:
+            del self.tenants[tenant_id]
 
     def to_look_at(self) -> list[str]:
         """Name the tenants whose limits must be read anew; those that have been quiet for long are forgotten."""

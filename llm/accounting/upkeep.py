@@ -81,6 +81,7 @@ class Upkeep:
             self._renew_at = now + self._settings.lease_s / 3
             await self._renew()
             await self._bury_the_dead()
+        self._book.forget_tenants()
 
     async def hand_over(self) -> None:
         """Write everything and give everything back; what requests in flight hold stays leased."""
