@@ -121,6 +121,7 @@ class Outcome:
         cost: What it cost, in nano-dollars.
         price_version: Of the prices that `cost` was reckoned with.
         saved: What the cache saved, in nano-dollars.
+        cache_key: What the answer is, or would be, stored under; empty if it may not be.
         began: `time.monotonic` at the start; `first` at the first event, `ended` at the end.
         error: The code of what went wrong, if anything did.
         tried: What each attempt came to, `provider/model: code`.
@@ -138,6 +139,7 @@ class Outcome:
     cost: int = 0
     price_version: str = ""
     saved: int = 0
+    cache_key: str = ""
     began: float = 0
     first: float | None = None
     ended: float | None = None

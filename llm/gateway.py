@@ -104,6 +104,7 @@ class Gateway:
         try:
             candidates = self._parts.router.candidates(request)
             plan = self._parts.cache.plan(request, candidates[0])
+            outcome.cache_key = plan.name if plan is not None else ""
             source = (
                 self._paid(request, candidates, outcome, plan=None)
                 if plan is None

@@ -95,6 +95,11 @@ class Plan(Protocol):
     """What one request may read from the cache and write to it."""
 
     @property
+    def name(self) -> str:
+        """What its answer is stored under, as text: to be told, and to be forgotten by."""
+        ...
+
+    @property
     def reads(self) -> bool:
         """Whether a stored answer will do (`refresh` asks anew)."""
         ...

@@ -47,6 +47,8 @@ def told(outcome: Outcome) -> Headers:
         (b"x-codelab-model", outcome.model.encode("ascii", "replace")),
         (b"x-codelab-attempts", b"%d" % outcome.attempts),
     ]
+    if outcome.cache_key:
+        headers.append((b"x-codelab-cache-key", outcome.cache_key.encode()))
     if outcome.degraded:
         headers.append((b"x-codelab-degraded", outcome.degraded.encode()))
     return headers

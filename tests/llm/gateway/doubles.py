@@ -88,6 +88,7 @@ class Book:
 
 @dataclass
 class Wish:
+    name: str = "key"
     reads: bool = True
     only: bool = False
 

@@ -129,7 +129,7 @@ async def test_a_stored_answer_costs_nothing(stream: bool) -> None:
 async def test_a_fresh_answer_is_kept_once_it_has_ended_well() -> None:
     house = House(cache=Shelf(plans=Wish()))
     assert await text(house.gateway, request(stream=True, controls=DIRECT)) == "one two"
-    assert house.row.cache == "miss"
+    assert (house.row.cache, house.row.cache_key) == ("miss", "key")
     assert [[b.events for b in kept] for kept in house.cache.kept] == [list(SAID)]
 
 
