@@ -14,11 +14,12 @@ from uuid import uuid4
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from ..core.errors import ConfigError
 from .containment import SQLITE_FUNCTION, holds_text
+from .prepared import Session
 from .sqlite import InlineConnection, OneTripConnection, open_connection
 from .texts import dump_json
 
@@ -58,8 +59,9 @@ class Database:
         self.in_memory = self.is_sqlite and self.url.database in {None, "", ":memory:"}
         self._keeper: sqlite3.Connection | None = None
         self.engine = self._engine()
-        self._read = async_sessionmaker(self.engine, expire_on_commit=False)
-        self._write = async_sessionmaker(self.engine.execution_options(**{_WRITE: True}), expire_on_commit=False)
+        self._read = async_sessionmaker(self.engine, class_=Session, expire_on_commit=False)
+        writing = self.engine.execution_options(**{_WRITE: True})
+        self._write = async_sessionmaker(writing, class_=Session, expire_on_commit=False)
         # One writer at a time, first come first served: SQLite's own wait sleeps and is unfair.
         self._writing = asyncio.Lock() if self.is_sqlite else None
 
@@ -99,13 +101,13 @@ class Database:
         return engine
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
+    async def transaction(self) -> AsyncIterator[Session]:
         """Open a session that commits when the block ends and rolls back when it raises."""
         async with self.turn(), self._write() as session, session.begin():
             yield session
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncSession]:
+    async def read(self) -> AsyncIterator[Session]:
         """Open a session for reading; it never commits."""
         async with self.turn() if self.in_memory else nullcontext(), self._read() as session:
             yield session

@@ -15,6 +15,7 @@ from .engine import Database
 from .lease import Lease
 from .models import ToolExecutionRow
 from .models.base import table_of
+from .prepared import prepared
 
 STARTED: Final = "started"
 DONE: Final = "finished"
@@ -29,12 +30,12 @@ _IS: Final = and_(
     _CALLS.c.tenant_id == bindparam("of_tenant"),
 )
 _FIND: Final = select(ToolExecutionRow).where(_IS)
-_NOTE: Final = _CALLS.update().where(_IS).values(pgid=bindparam("new_pgid"))
-_FINISH: Final = (
+_NOTE: Final = prepared(_CALLS.update().where(_IS).values(pgid=bindparam("new_pgid")))
+_FINISH: Final = prepared(
     _CALLS.update().where(_IS).values(state=DONE, result=bindparam("new_result"), finished_at=bindparam("now"))
 )
 _START: Final[dict[str, Executable]] = {
-    name: dialect.insert(_CALLS).on_conflict_do_nothing().returning(_CALLS.c.tool_call_id)
+    name: prepared(dialect.insert(_CALLS).on_conflict_do_nothing().returning(_CALLS.c.tool_call_id))
     for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
 }
 Also = Callable[[AsyncSession], Awaitable[None]]

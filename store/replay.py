@@ -12,6 +12,7 @@ from ..core.errors import NotFound, Trimmed
 from .engine import Database
 from .models import RunEventRow, RunRow, ThreadRow
 from .models.base import table_of
+from .prepared import prepared
 from .records import FINISHED, SUPERSEDED, Batch, LoggedEvent
 
 PAGE: Final = 500
@@ -33,16 +34,16 @@ _BEYOND: Final = (
     .where(_EVENTS.c.thread_id == bindparam("thread"), _EVENTS.c.seq > bindparam("after"))
     .order_by(_EVENTS.c.seq)
 )
-_NEXT: Final = _BEYOND.limit(PAGE)
-_MARKERS: Final = _BEYOND.where(_EVENTS.c.type == SUPERSEDED)
+_NEXT: Final = prepared(_BEYOND.limit(PAGE))
+_MARKERS: Final = prepared(_BEYOND.where(_EVENTS.c.type == SUPERSEDED))
 _HEAD: Final = (_THREADS.c.epoch, _THREADS.c.last_seq, _THREADS.c.trimmed_seq)
-_HEAD_OF: Final = select(*_HEAD).where(_THREADS.c.id == bindparam("thread"))
+_HEAD_OF: Final = prepared(select(*_HEAD).where(_THREADS.c.id == bindparam("thread")))
 _FIRST_OF_RUN: Final[ColumnElement[Any]] = (
     select(func.min(_EVENTS.c.seq)).where(_EVENTS.c.run_id == bindparam("run")).scalar_subquery()
 )
 _RUN_ENDED: Final[ColumnElement[Any]] = select(_RUNS.c.ended_at).where(_RUNS.c.id == bindparam("run")).scalar_subquery()
-_START_OF_RUN: Final = select(*_HEAD, _FIRST_OF_RUN.label("first"), _RUN_ENDED.label("ended")).where(
-    _THREADS.c.id == bindparam("thread")
+_START_OF_RUN: Final = prepared(
+    select(*_HEAD, _FIRST_OF_RUN.label("first"), _RUN_ENDED.label("ended")).where(_THREADS.c.id == bindparam("thread"))
 )
 _FINISHED: Final = (
     select(_EVENTS.c.seq)

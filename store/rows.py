@@ -10,13 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from .models import Base
 from .models.base import table_of
+from .prepared import prepared
 
 
 @cache
 def _insert(kind: type[Base]) -> tuple[Insert, tuple[tuple[str, str], ...]]:
     """The statement of a table, and its columns with the attributes that hold their values."""
     names = tuple((attribute.columns[0].name, attribute.key) for attribute in inspect(kind).column_attrs)
-    return table_of(kind).insert(), names
+    return prepared(table_of(kind).insert()), names
 
 
 async def insert_rows(session: AsyncSession, *rows: Base) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -43,6 +43,10 @@ class OneTripConnection(SteadyConnection):
     async def cursor(self) -> aiosqlite.Cursor:  # type: ignore[override]  # awaited by SQLAlchemy, never entered
         """Open a cursor; that touches memory only."""
         return OneTripCursor(self, self._conn.cursor())
+
+    async def fetch(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
+        """Run a statement and give all its rows."""
+        return await self.work(lambda connection: connection.execute(sql, parameters).fetchall())
 
     async def rollback(self) -> None:
         """Roll back, if there is anything to roll back: the pool asks each time."""
@@ -81,6 +85,10 @@ class InlineConnection(OneTripConnection):
     async def cursor(self) -> aiosqlite.Cursor:  # type: ignore[override]  # awaited by SQLAlchemy, never entered
         """Open a cursor."""
         return InlineCursor(self, self._conn.cursor())
+
+    async def fetch(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
+        """Run a statement and give all its rows."""
+        return self._conn.execute(sql, parameters).fetchall()
 
     async def commit(self) -> None:
         """Commit here and now."""

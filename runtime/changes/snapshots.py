@@ -17,6 +17,7 @@ from ...store.engine import Database
 from ...store.journal import Also, SqlJournal
 from ...store.models import TurnRow
 from ...store.models.base import table_of
+from ...store.prepared import prepared
 from ...tools.context import CallKey, JournalEntry
 from ...tools.snapshots import Snapshots
 from ..journal import RunJournal
@@ -25,12 +26,12 @@ from ..runs.turns import ClaimedTurn
 log = structlog.get_logger(__name__)
 
 _TURNS = table_of(TurnRow)
-_NOTE_BEFORE = (
+_NOTE_BEFORE = prepared(
     _TURNS.update()
     .where(_TURNS.c.id == bindparam("turn"), _TURNS.c.snapshot_before.is_(None))
     .values(snapshot_before=bindparam("tree"))
 )
-_NOTE_AFTER = _TURNS.update().where(_TURNS.c.id == bindparam("turn")).values(snapshot_after=bindparam("tree"))
+_NOTE_AFTER = prepared(_TURNS.update().where(_TURNS.c.id == bindparam("turn")).values(snapshot_after=bindparam("tree")))
 
 
 class TurnSnapshots:

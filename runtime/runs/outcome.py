@@ -18,6 +18,7 @@ from ...store.eventlog import LogTransaction
 from ...store.lease import HELD, Lease
 from ...store.models import ApprovalRow, RunRow, TurnRow
 from ...store.models.base import table_of
+from ...store.prepared import prepared
 from ...store.records import Move, NewEvent
 from ...store.rows import insert_rows
 from ..approvals.requests import rows_for
@@ -103,10 +104,10 @@ def _last_words(outcome: Outcome, approvals: Sequence[Approval]) -> list[NewEven
 _RUNS: Final = table_of(RunRow)
 _TURNS: Final = table_of(TurnRow)
 _ENDED: Final = ("status", "reason", "error", "usage", "ended_at", "updated_at")
-_END_RUN: Final = (
+_END_RUN: Final = prepared(
     _RUNS.update().where(HELD).values({name: bindparam(f"new_{name}") for name in _ENDED}).returning(_RUNS.c.id)
 )
-_END_TURN: Final = (
+_END_TURN: Final = prepared(
     _TURNS.update()
     .where(_TURNS.c.id == bindparam("turn"))
     .values(
