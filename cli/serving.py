@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import logging
-import signal
-import socket
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Any, Final
 
 import typer
-import uvicorn
 
 from ..auth.local import LOCAL
 from ..core.errors import CodeLabError
@@ -23,64 +14,24 @@ from ..core.telemetry import configure_logs
 from ..runtime.graphs.loading import load_config
 from ..server.agent_api.configured import create_configured_server
 from ..server.app import create_app
-from ..tools.processes import keep_private
-from .ending import DONE, FAILED, USAGE, complain
+from .ending import USAGE, complain
+from .listening import Server, base_url, listen, may_listen, prepare, settings_for, tell_token
 from .terminal import clean
 from .texts import say
 
-GRACE_S: Final = 5
-_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
-
-class Server(uvicorn.Server):
-    """uvicorn, which ends quietly on SIGTERM and Ctrl-C and tells when it listens."""
-
-    def __init__(self, config: uvicorn.Config, ready: asyncio.Event) -> None:
-        super().__init__(config)
-        self._ready = ready
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Turn signals into a graceful end, and let the process live on after it."""
-        # Bound methods of the server: the event streams find it by its signal handler and end with it.
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """End; Ctrl-C pressed again does not wait for requests. No word to others: they may serve on."""
-        del frame
-        self.force_exit = self.should_exit and sig == signal.SIGINT
-        self.should_exit = True
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then say so."""
-        await super().startup(sockets)
-        if self.started:
-            self._ready.set()
-
-    @property
-    def port(self) -> int:
-        """The port it really listens on."""
-        return int(self.servers[0].sockets[0].getsockname()[1])
-
-
-async def run_server(*, folders: Sequence[Path], host: str | None, port: int | None) -> int:
-    """Serve until a signal comes; the exit code."""
-    settings = _settings(host, port)
-    if settings.auth.mode == "local" and settings.server.host not in _LOOPBACK:
-        complain(say("loopback_only", host=settings.server.host))
+async def run_server(*, folders: Sequence[Path], host: str | None, port: int | None, models: bool = True) -> int:
+    """Serve until a signal comes, with `/v1` or without; the exit code."""
+    settings = settings_for(host, port)
+    if not may_listen(settings):
         return USAGE
-    _prepare(settings)
-    app = create_app(settings)
+    prepare(settings)
+    app = create_app(settings, models=models)
 
     async def welcome(server: Server) -> bool:
         return await _welcome(app, server, settings, folders)
 
-    return await _listen(app, settings, welcome)
+    return await listen(app, settings, welcome)
 
 
 async def run_config(config: Path, *, host: str | None, port: int | None) -> int:
@@ -91,62 +42,17 @@ async def run_config(config: Path, *, host: str | None, port: int | None) -> int
     """
     configure_logs(Settings().log)  # what the file does without is said while it is read
     served = load_config(config)  # before the settings: its `env` may hold some
-    settings = _settings(host, port)
-    _prepare(settings)
+    settings = settings_for(host, port)
+    prepare(settings)
 
     async def welcome(server: Server) -> bool:
-        typer.echo(say("serving", url=_base(server, settings)))
+        typer.echo(say("serving", url=base_url(server, settings)))
         typer.echo(say("serving_graphs", names=", ".join(served.graphs.ids)))
         if served.auth is None and settings.auth.mode == "local":
-            _tell_token(settings)
+            tell_token(settings)
         return True
 
-    return await _listen(create_configured_server(served, settings), settings, welcome)
-
-
-def _prepare(settings: Settings) -> None:
-    configure_logs(settings.log)
-    keep_private()
-    for chatty in ("uvicorn", "alembic"):  # what they tell at INFO is said below, in the person's language
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-
-
-async def _listen(app: Any, settings: Settings, welcome: Callable[[Server], Awaitable[bool]]) -> int:
-    """Serve an app; `welcome` speaks once it listens, and may end it."""
-    config = uvicorn.Config(
-        app,
-        host=settings.server.host,
-        port=settings.server.port,
-        ws="auto",
-        access_log=False,
-        log_config=None,
-        timeout_graceful_shutdown=GRACE_S,
-        server_header=False,
-    )
-    ready = asyncio.Event()
-    server = Server(config, ready)
-    serving = asyncio.create_task(_served(server))
-    waiting = asyncio.create_task(ready.wait())
-    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    waiting.cancel()
-    gc.freeze()  # what was loaded stays: the collector need not look at it again and again
-    welcomed = not ready.is_set() or await welcome(server)
-    code = await serving
-    return code if welcomed else USAGE
-
-
-async def _served(server: Server) -> int:
-    try:
-        await server.serve()
-    except SystemExit:  # uvicorn's way of saying that the address is taken
-        return FAILED
-    return DONE if server.started else FAILED
-
-
-def _settings(host: str | None, port: int | None) -> Settings:
-    settings = Settings()
-    told = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    return settings.model_copy(update={"server": settings.server.model_copy(update=told)})
+    return await listen(create_configured_server(served, settings), settings, welcome)
 
 
 async def _welcome(app: object, server: Server, settings: Settings, folders: Sequence[Path]) -> bool:
@@ -160,17 +66,8 @@ async def _welcome(app: object, server: Server, settings: Settings, folders: Seq
             server.should_exit = True
             return False
         typer.echo(clean(say("serving_folder", path=known.path, id=known.id)))
-    base = _base(server, settings)
+    base = base_url(server, settings)
     typer.echo(say("serving", url=base))
     typer.echo(say("sign_in", url=f"{base}/login?code={state.auth.make_link_code()}"))
-    _tell_token(settings)
+    tell_token(settings)
     return True
-
-
-def _base(server: Server, settings: Settings) -> str:
-    name = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
-    return f"http://{name}:{server.port}"
-
-
-def _tell_token(settings: Settings) -> None:
-    typer.echo(say("token_set") if settings.server.token else say("token_file", path=settings.data_dir / "token"))

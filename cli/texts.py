@@ -14,6 +14,10 @@ SPOKEN: Final[Mapping[str, tuple[str, str]]] = {
     "asks": ("{agent} asks: {tool} (risk: {risk})", "{agent} просит разрешения: {tool} (риск: {risk})"),
     "bad": ("BAD", "СБОЙ"),
     "bad_edit": ("These arguments cannot be used: {problem}", "Такие аргументы не подходят: {problem}"),
+    "bad_roles": (
+        "Roles are api, gateway, llm and auth, with commas between them; api or llm must be among them",
+        "Роли — api, gateway, llm и auth через запятую; api или llm нужны обязательно",
+    ),
     "bad_settings": (
         "A setting is wrong: {problems} (see `codelab config`)",
         "Неверная настройка: {problems} (см. `codelab config`)",
@@ -107,11 +111,21 @@ SPOKEN: Final[Mapping[str, tuple[str, str]]] = {
     "router_chooses": ("the router chooses", "выбирает маршрутизатор"),
     "run_cancelled": ("Cancelled.", "Отменено."),
     "run_failed": ("The run failed: {message} [{code}]", "Запуск не удался: {message} [{code}]"),
+    "key_made": (
+        "{secret}\nThis key is shown only now. It is {id}, for {url}.",
+        "{secret}\nКлюч показан только сейчас. Его номер {id}, он для {url}.",
+    ),
+    "key_revoked": (
+        "{name} ({prefix}…) is revoked; a running server knows within two seconds.",
+        "{name} ({prefix}…) отозван; работающий сервер узнает через две секунды.",
+    ),
+    "no_keys": ("There are no API keys.", "Ключей нет."),
     "serving": ("CodeLab listens on {url}", "CodeLab слушает {url}"),
+    "serving_models": ("CodeLab serves models on {url}", "CodeLab обслуживает модели на {url}"),
     "serving_graphs": ("Graphs: {names}", "Графы: {names}"),
     "config_or_workspace": (
-        "--workspace belongs to CodeLab's own agents: leave it out with --config",
-        "--workspace относится к агентам CodeLab: с --config он не нужен",
+        "--workspace and --roles belong to CodeLab's own agents: leave them out with --config",
+        "--workspace и --roles относятся к агентам CodeLab: с --config они не нужны",
     ),
     "working": (
         "Executing up to {most} runs at once; Ctrl-C ends it",
@@ -125,6 +139,10 @@ SPOKEN: Final[Mapping[str, tuple[str, str]]] = {
         "Решение ещё нужно. Продолжить: codelab threads resume {thread}",
     ),
     "stream_ended": ("the stream ended early", "поток оборвался"),
+    "workspace_without_api": (
+        "--workspace needs the role api",
+        "Для --workspace нужна роль api",
+    ),
     "token_file": ("The token for programs is in {path}", "Токен для программ лежит в {path}"),
     "token_set": ("The token for programs is CODELAB_SERVER__TOKEN.", "Токен для программ — CODELAB_SERVER__TOKEN."),
     "undone": ("Put back: {files}", "Возвращено: {files}"),

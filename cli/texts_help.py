@@ -72,6 +72,17 @@ HELP: Final[Mapping[str, tuple[str, str]]] = {
         "Вернуть файлы хода; отказ, если файл с тех пор менялся.",
     ),
     "help_eval": ("Measure agents, models and policies", "Измерить агентов, модели и политику"),
+    "help_api_keys": ("Keys for programs that use /v1", "Ключи для программ, которым нужен /v1"),
+    "help_api_keys_long": (
+        "Make, list and revoke keys for programs that ask for models over /v1.",
+        "Создать, посмотреть и отозвать ключи для программ, которые обращаются к моделям через /v1.",
+    ),
+    "help_api_keys_create": (
+        "Make a key and print it: it is not kept, only what it can be recognised by.",
+        "Создать ключ и показать его: хранится не он, а только его отпечаток.",
+    ),
+    "help_api_keys_list": ("List keys, revoked ones too.", "Список ключей, включая отозванные."),
+    "help_api_keys_revoke": ("Revoke a key.", "Отозвать ключ."),
     "help_db": ("The database's schema", "Схема базы данных"),
     "help_db_upgrade": (
         "Bring the database to the newest schema (SQLite does this by itself).",
@@ -87,6 +98,8 @@ HELP: Final[Mapping[str, tuple[str, str]]] = {
         "Check Python, git, the data folder, the database and the model endpoint, and say what to do.",
         "Проверить Python, git, папку данных, базу данных и модель и подсказать, что сделать.",
     ),
+    "arg_key": ("A key's id (`codelab api-keys list`)", "Номер ключа (`codelab api-keys list`)"),
+    "arg_key_name": ("What people call the key", "Имя ключа для людей"),
     "arg_task": ("What to do, in your own words", "Что сделать, своими словами"),
     "arg_thread": ("A thread's id (`codelab threads list`)", "Номер беседы (`codelab threads list`)"),
     "arg_approval": ("An approval's id (`codelab threads approvals`)", "Номер решения (`codelab threads approvals`)"),
@@ -94,6 +107,21 @@ HELP: Final[Mapping[str, tuple[str, str]]] = {
     "arg_turn": (
         "A turn's id; the last one that changed files if left out",
         "Номер хода; иначе последний с изменениями",
+    ),
+    "opt_days": ("Days until it expires; never if left out", "Через сколько дней истечёт; иначе бессрочный"),
+    "opt_key_model": (
+        "The only models it may ask for; may be given several times",
+        "Только эти модели; можно указать несколько",
+    ),
+    "opt_requests": ("Requests a minute", "Запросов в минуту"),
+    "opt_scope": (
+        "A permission of yours it shall hold; default: llm:invoke",
+        "Ваше право для ключа; обычно llm:invoke",
+    ),
+    "opt_tokens": ("Tokens a minute", "Токенов в минуту"),
+    "opt_roles": (
+        "What is served, with commas between: api, llm; everything if left out. llm alone needs no agents",
+        "Что обслуживать, через запятую: api, llm; по умолчанию всё. Для одного llm агенты не нужны",
     ),
     "opt_agent": ("Who takes it; the router chooses if left out", "Кто возьмётся; иначе решает маршрутизатор"),
     "opt_approve": (
