@@ -155,8 +155,8 @@ class Breaker:
         elif ticket == self._epoch:
             self._connects = self._connects + 1 if connect else 0
             self._window.add(self._clock(), 1)
-            if retry_after or self._bad():
-                self._trip(mild=not self._bad())
+            if self._bad():
+                self._trip()
         if retry_after:
             self._leave_alone(retry_after)
 
@@ -170,20 +170,26 @@ class Breaker:
         crowd = window.calls >= rules.min_calls and window.failures >= rules.ratio * window.calls
         return crowd or self._connects >= rules.connect_failures
 
-    def _trip(self, *, mild: bool = False) -> None:
-        """Open; `mild`: for no longer than the provider asks."""
+    def _trip(self) -> None:
+        """Open for longer each time."""
         rules = self._rules
         longest = min(rules.longest_open_s, rules.open_s * 2.0 ** min(self.opens, 30))
+        self.opens += 1
+        self._open_until(self._clock() + longest * self._random.uniform(0.5, 1))
+
+    def _leave_alone(self, retry_after: float) -> None:
+        """Open, or stay open, for as long as the provider asks."""
+        least = min(retry_after, self._rules.longest_wait_s) * self._random.uniform(1, 1.1)
+        if self._open:
+            self.until = max(self.until, self._clock() + least)
+        else:
+            self._open_until(self._clock() + least)
+
+    def _open_until(self, until: float) -> None:
         self._open = True
         self._probe = REFUSED
         self._epoch += 1
-        self.opens += not mild
-        self.until = self._clock() + (0 if mild else longest * self._random.uniform(0.5, 1))
-
-    def _leave_alone(self, retry_after: float) -> None:
-        least = min(retry_after, self._rules.longest_wait_s)
-        if self._open:
-            self.until = max(self.until, self._clock() + least * self._random.uniform(1, 1.1))
+        self.until = until
 
     def _close(self) -> None:
         self._open = False

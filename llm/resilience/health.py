@@ -21,6 +21,8 @@ _STEPS: Final = 48
 """The histogram's first bound, the ratio of two bounds, and how many there are: 10 ms to about 6 minutes."""
 _TELLING: Final = 16
 """Tokens of an answer before its rate means anything."""
+_TELLING_S: Final = 0.05
+"""Seconds, likewise: what is not streamed comes all at once."""
 _ENOUGH: Final = 50
 """Measurements before a 99th percentile means anything."""
 _MOST: Final = 2_000
@@ -52,36 +54,45 @@ class Fading:
 
 
 class Percentile:
-    """The 99th percentile of some durations, renewed once in a while."""
+    """The 99th percentile of some durations, of a while ago: what is measured now counts a minute or two later."""
 
-    __slots__ = ("_at", "_count", "_counts", "_known")
+    __slots__ = ("_at", "_fresh", "_known", "_settled")
 
     def __init__(self) -> None:
-        self._counts = [0] * _STEPS
-        self._count = 0
+        self._settled = [0] * _STEPS
+        self._fresh = [0] * _STEPS
         self._known: float | None = None
         self._at = 0.0
 
     def add(self, seconds: float, now: float) -> None:
         """Take a measurement."""
         place = 0 if seconds <= _LEAST_S else math.ceil(math.log(seconds / _LEAST_S, _STEP))
-        self._counts[min(place, _STEPS - 1)] += 1
-        self._count += 1
-        if self._count >= _ENOUGH and (self._known is None or now - self._at >= _BASELINE_S):
-            self._renew(now)
+        self._fresh[min(place, _STEPS - 1)] += 1
+        if self._known is None:
+            if sum(self._fresh) >= _ENOUGH:
+                self._settle(now)
+                self._known = self._read()
+        elif now - self._at >= _BASELINE_S:
+            self._known = self._read()
+            self._settle(now)
 
-    def read(self) -> float | None:
-        """Return the percentile in seconds; None while too little is known."""
+    @property
+    def known(self) -> float | None:
+        """The percentile in seconds; None while too little is known."""
         return self._known
 
-    def _renew(self, now: float) -> None:
-        left, place = self._count / 100, _STEPS - 1
-        while (left := left - self._counts[place]) >= 0:
+    def _settle(self, now: float) -> None:
+        """Add what is fresh to what is settled; where there is much, the old counts half."""
+        halved = 1 + (sum(self._settled) > _MOST)
+        self._settled = [old // halved + new for old, new in zip(self._settled, self._fresh, strict=True)]
+        self._fresh = [0] * _STEPS
+        self._at = now
+
+    def _read(self) -> float:
+        left, place = sum(self._settled) / 100, _STEPS - 1
+        while (left := left - self._settled[place]) >= 0 and place:
             place -= 1
-        self._known, self._at = _LEAST_S * _STEP**place, now
-        if self._count > _MOST:
-            self._counts = [count // 2 for count in self._counts]
-            self._count = sum(self._counts)
+        return _LEAST_S * _STEP**place
 
 
 class Health:
@@ -111,7 +122,7 @@ class Health:
         """Note how a call ended, and how many tokens came in the seconds after the first."""
         now = self._clock()
         self._errors.add(failed, now)
-        if tokens >= _TELLING and seconds > 0:
+        if tokens >= _TELLING and seconds >= _TELLING_S:
             self._rate.add(tokens / seconds, now)
 
     @property
@@ -122,7 +133,7 @@ class Health:
     @property
     def usual_first_token_s(self) -> float | None:
         """What 99 of 100 first tokens take at most; None while too little is known."""
-        return self._p99.read()
+        return self._p99.known
 
     @property
     def tokens_per_s(self) -> float:
