@@ -224,10 +224,17 @@ def _thinking(asked: Body, body: Body, version: tuple[int, int]) -> None:
     if version >= (4, 6):
         body["thinking"] = {"type": "adaptive", "display": "summarized"}
         body["output_config"] = {**body.get("output_config", {}), "effort": _EFFORTS.get(effort, effort)}
-    elif version >= (3, 7):
+    elif version >= (3, 7) and not _thoughtless(body["messages"]):
         budget = min(_BUDGETS.get(effort, _BUDGETS["medium"]), body["max_tokens"] // 2)
         if budget >= _BUDGETS["minimal"]:
             body["thinking"] = {"type": "enabled", "budget_tokens": budget}
+
+
+def _thoughtless(messages: list[Block]) -> bool:
+    """Whether the turn goes on from calls that were made without a thought: older models refuse to begin then."""
+    said = next((message["content"] for message in reversed(messages) if message["role"] == "assistant"), [])
+    calls = any(block["type"] == "tool_use" for block in said)
+    return calls and said[0]["type"] not in {"thinking", "redacted_thinking"}
 
 
 def _breakpoints(request: CompletionRequest, body: Body) -> None:

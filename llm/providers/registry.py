@@ -55,7 +55,12 @@ _KINDS: Final[Mapping[ProviderKind, Callable[[Provider, Http], Adapter]]] = {
 }
 
 
+def open_adapter(provider: Provider, http: Http) -> Adapter:
+    """Build the adapter of one provider on a pool."""
+    return _KINDS[provider.kind](provider, http)
+
+
 def build_adapters(catalogue: Catalogue) -> Adapters:
     """Build the adapters of all providers; nothing is opened before it is used."""
     http = Http()
-    return Adapters({name: _KINDS[each.kind](each, http) for name, each in catalogue.providers.items()}, http)
+    return Adapters({name: open_adapter(each, http) for name, each in catalogue.providers.items()}, http)

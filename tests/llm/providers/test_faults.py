@@ -296,7 +296,7 @@ async def test_left_amid_the_answer_hangs_up_at_once(dialect):
 @every
 async def test_a_connection_is_used_again(dialect, stream):
     reply = streamed(*dialect.frames) if stream else whole(dialect.answer)
-    async with upstream(reply) as up, connected(dialect, up.url) as (adapter, model, http):
+    async with upstream(reply) as up, connected(dialect, up.url) as (adapter, model, _http):
         for _ in range(3):
             await answered(adapter, model, asking(stream=stream))
             await asyncio.sleep(0.01)  # the end of the connection's body may come after the last word
