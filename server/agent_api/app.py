@@ -38,6 +38,7 @@ from . import (
 from .authorizing import Authorized
 from .headers import Headed
 from .shell import Prefixed, Shell, answers, describe_both, life_of, shadowed
+from .streaming import OpenStreams
 
 _PARTS: Final[tuple[tuple[str, Any], ...]] = (
     ("meta", meta),
@@ -62,6 +63,7 @@ def agent_app(agent: AgentRuntime | None = None, *, lifespan: Any = None, withou
     """Make the app; without a runtime its lifespan, or whoever mounts it, sets `app.state.agent`."""
     app = FastAPI(title="CodeLab Agent Server", version=version(), docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.agent = agent
+    app.state.streams = OpenStreams()
     errors.install(app)
     for name, part in _PARTS:
         if name not in without:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic_core import from_json
-from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import JSONResponse
 
 from ...core.errors import BadRequest
@@ -19,8 +18,8 @@ from ...runtime.protocol.following import let_pass
 from ...runtime.protocol.service import ThreadProtocol
 from ...runtime.protocol.subscribing import Subscription, subscription_of
 from .deps import Agent, RunReader, RunWriter, ThreadId
+from .streaming import Frames
 
-HEARTBEAT_S = 5
 router = APIRouter(tags=["protocol"])
 
 
@@ -51,17 +50,12 @@ async def events(thread_id: ThreadId, request: Request, principal: RunReader, ag
     The thread need not exist yet.
     """
     asked = subscription_of(await _json(request))
-    return EventSourceResponse(
-        _frames(agent.protocol, principal, thread_id, asked),
-        ping=HEARTBEAT_S,
-        ping_message_factory=lambda: ServerSentEvent(comment="heartbeat", sep="\n"),
-        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
-    )
+    return Frames(_frames(agent.protocol, principal, thread_id, asked))
 
 
 async def _frames(
     protocol: ThreadProtocol, principal: Principal, thread_id: str, asked: Subscription
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     async with aclosing(protocol.following.batches(principal, thread_id, asked.since)) as batches:
         async for batch in batches:
             wanted = [each for record in batch for each in encoded(record) if asked.wants(each.event)]

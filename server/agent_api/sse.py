@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequen
 from contextlib import aclosing
 from typing import Any, Final
 
-from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 
 from ...core.errors import InvalidInput
@@ -15,8 +14,8 @@ from ...runtime.agent_runs.parts import PART, cut, frame_event
 from ...runtime.agent_runs.values import error_of
 from ...store.records import FINISHED, LoggedEvent
 from ...store.texts import dump_json
+from .streaming import Frames
 
-HEARTBEAT_S: Final = 5
 _NUMBERED: Final = "sse with id"
 _BARE: Final = "sse"
 _FAILED: Final = frozenset({"error", "timeout"})
@@ -84,7 +83,7 @@ _LEAVING: set[asyncio.Task[None]] = set()
 
 
 def _see_to(left: Coroutine[Any, Any, None]) -> None:
-    """Do it in a task of its own: the response's has been cancelled, and every await in it would be too."""
+    """Do it in a task of its own: the response's is being cancelled."""
     task = asyncio.get_running_loop().create_task(left)
     _LEAVING.add(task)
     task.add_done_callback(_LEAVING.discard)
@@ -97,7 +96,7 @@ def event_stream(
     wants: Callable[[LoggedEvent], bool] | None = None,
     on_leave: Callable[[], Coroutine[Any, Any, None]] | None = None,
     headers: Mapping[str, str] | None = None,
-) -> EventSourceResponse:
+) -> Frames:
     """Answer with a run's records as they come. The connection closes when they end; there is no last event.
 
     Args:
@@ -119,16 +118,6 @@ def event_stream(
             ended = True
         finally:
             if not ended and on_leave is not None:
-                await asyncio.shield(on_leave())  # this task is cancelled already
+                _see_to(on_leave())
 
-    return sse_response(chunks(), headers)
-
-
-def sse_response(chunks: AsyncGenerator[bytes, None], headers: Mapping[str, str] | None = None) -> EventSourceResponse:
-    """Answer with frames, kept alive by comments."""
-    return EventSourceResponse(
-        chunks,
-        headers={"cache-control": "no-store", **(headers or {})},
-        ping=HEARTBEAT_S,
-        ping_message_factory=lambda: ServerSentEvent(comment="heartbeat", sep="\n"),
-    )
+    return Frames(chunks(), headers)

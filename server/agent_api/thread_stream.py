@@ -15,7 +15,8 @@ from ...runtime.threads.agent import STATE_UPDATED
 from ...runtime.threads.shapes import CheckpointRef, StateQuery
 from ...store.records import FINISHED, LoggedEvent
 from .deps import Agent, RunReader, ThreadId
-from .sse import encode, frame, position, sse_response
+from .sse import encode, frame, position
+from .streaming import Frames
 
 router = APIRouter(tags=["threads"])
 RUN_MODES, LIFECYCLE, STATE_UPDATE = "run_modes", "lifecycle", "state_update"
@@ -41,7 +42,7 @@ async def stream_thread(  # noqa: PLR0917 - a route
     _, head = await agent.log.head(thread_id)
     after = position(request, head=head)
     await agent.log.check(thread_id, after or None)
-    return sse_response(_frames(agent, principal, thread_id, after=after or None, modes=modes))
+    return Frames(_frames(agent, principal, thread_id, after=after or None, modes=modes))
 
 
 async def _frames(
