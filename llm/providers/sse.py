@@ -39,12 +39,13 @@ class Frames:
             data = b"".join(parts)
             parts.clear()
             self._size = 0
-        cut = data.rfind(_END) + len(_END)
-        if cut == len(data):
-            return data
-        if cut < len(_END):
+        cut = data.rfind(_END)
+        if cut < 0:
             self._keep(data)
             return b""
+        cut += len(_END)
+        if cut == len(data):
+            return data
         self._keep(data[cut:])
         return data[:cut]
 

@@ -127,7 +127,7 @@ def streamed(*parts: bytes, ends: bool = True, cut: bool = False, pause: float =
 
     async def reply(line: Line) -> None:
         await line.head(kind=SSE)
-        for part in parts:
+        for part in filter(None, parts):
             await line.chunk(part)
             if pause:
                 await asyncio.sleep(pause)
