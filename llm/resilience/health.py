@@ -13,7 +13,7 @@ _FADES_S: Final = 30.0
 """After so long without news half of what was known is forgotten: whoever was slow gets another chance."""
 _USUAL_FIRST_S: Final = 0.5
 _USUAL_RATE: Final = 50.0
-_USUAL_ANSWER: Final = 300
+_USUAL_ANSWER: Final = 100
 """Tokens of the answer that the score is reckoned for."""
 _LEAST_S: Final = 0.01
 _STEP: Final = 1.25

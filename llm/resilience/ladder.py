@@ -12,6 +12,10 @@ from ..chat import CompletionRequest, Degraded
 from .lines import Line, Lines
 
 _SESSIONS: Final = 10_000
+_CURIOUS: Final = 0.05
+"""How often a peer is taken unseen: whoever is never asked has no chance to have become better."""
+_CLEARLY: Final = 0.8
+"""Of two that are nearly as good as each other, either will do: else all would crowd around one."""
 _UNPRICED: Final = 0.5
 """What a warm prompt cache is worth where tokens cost nothing: time only."""
 
@@ -51,8 +55,11 @@ class Ladder:
         if len(tier) == 1:
             return tier
         well = [line for line in tier if line.well]
-        drawn = self._random.sample(well, min(2, len(well)))
-        first = min(drawn, key=lambda line: line.health.score(), default=None)
+        curious = self._random.random() < _CURIOUS
+        drawn = self._random.sample(well, min(1 if curious else 2, len(well)))
+        first = drawn[0] if drawn else None
+        if len(drawn) > 1 and drawn[1].health.score() < _CLEARLY * drawn[0].health.score():
+            first = drawn[1]
         kept = next((line for line in well if line.name == self._sessions.get(session)), None)
         if first is not None and kept is not None and _warm_score(kept) <= first.health.score():
             first = kept

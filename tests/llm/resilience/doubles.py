@@ -152,12 +152,18 @@ def world(answers: Mapping[str, Sequence[Answer]], *, max_retries: int = 0, seed
     clock = Clock()
     provided = Provided(answers, clock)
     settings = LLMSettings(max_retries=max_retries, resilience=ResilienceSettings(**rules))
-    adapters = {name: provided for name in ("p", "q", "r")}
+    adapters = dict.fromkeys(("p", "q", "r"), provided)
     return World(
         clock,
         provided,
-        build_attempts(adapters, settings, clock=clock, sleep=clock.sleep, random=Random(seed)),
+        build_attempts(adapters, settings, clock=clock, sleep=clock.sleep, random=Random(seed)),  # noqa: S311 - jitter
     )
+
+
+async def read(answer: AsyncGenerator[Batch, None], *, into: list[Batch]) -> None:
+    """Read what comes, to the end or to an error."""
+    async for batch in answer:
+        into.append(batch)  # noqa: PERF401 - what came before the error counts
 
 
 def text_of(batches: Sequence[Batch]) -> str:

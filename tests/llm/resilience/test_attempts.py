@@ -18,7 +18,7 @@ from codelab.llm.errors import (
     TimedOut,
 )
 from codelab.llm.events import Finish, Reasoning, Text, ToolCall
-from tests.llm.resilience.doubles import END, ROLE, THOUGHT, Takes, body, chunk, model, request, text_of, world
+from tests.llm.resilience.doubles import END, ROLE, THOUGHT, Takes, body, chunk, model, read, request, text_of, world
 
 GOOD = [ROLE, chunk("good"), END]
 A, B = model("a"), model("b", provider="q")
@@ -188,8 +188,7 @@ async def test_a_cut_after_the_first_words_is_told_as_one():
     w = world({"a": [[chunk("once upon"), ServerFailed("gone")]], "b": [GOOD]}, max_retries=2)
     said = []
     with pytest.raises(Interrupted) as told:
-        async for batch in w.upstreams.answer(request(), [A, B], Outcome()):
-            said.append(batch)  # noqa: PERF401 - what came before the error counts
+        await read(w.upstreams.answer(request(), [A, B], Outcome()), into=said)
     assert text_of(said) == "once upon"
     assert told.value.retryable
     assert w.provided.asked == ["a"]

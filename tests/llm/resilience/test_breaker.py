@@ -3,12 +3,12 @@
 from random import Random
 
 import pytest
-from tests.llm.resilience.doubles import Clock
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
 
 from codelab.llm.resilience.breaker import REFUSED, Breaker, Rules
+from tests.llm.resilience.doubles import Clock
 
 RULES = Rules()
 
@@ -20,7 +20,7 @@ def clock():
 
 @pytest.fixture
 def breaker(clock):
-    return Breaker(RULES, clock=clock, random=Random(7))
+    return Breaker(RULES, clock=clock, random=Random(7))  # noqa: S311 - jitter
 
 
 def fail(breaker, times=1, **how):
@@ -155,7 +155,7 @@ class Calls(RuleBasedStateMachine):
     def begin(self, seed):
         self.clock = Clock()
         self.rules = Rules(min_calls=4, connect_failures=3)
-        self.breaker = Breaker(self.rules, clock=self.clock, random=Random(seed))
+        self.breaker = Breaker(self.rules, clock=self.clock, random=Random(seed))  # noqa: S311 - jitter
         self.probe = REFUSED
         self.promised = 0.0  # nobody is asked before this, by Retry-After
 
