@@ -17,13 +17,13 @@ from .agent_api.app import agent_app
 from .agent_api.shell import describe_both
 from .layers import authenticator, surround
 from .openai_api.serving import Serving
-from .rest import api_keys, approvals, budgets, catalog, changes, events, providers, runs, threads, usage
+from .rest import api_keys, approvals, budgets, catalog, changes, events, llm_cache, providers, runs, threads, usage
 from .version import version
 
 
 def _api() -> APIRouter:
     api = APIRouter(prefix="/api/v1")
-    for part in (threads, runs, events, approvals, changes, catalog, usage, budgets, providers, api_keys):
+    for part in (threads, runs, events, approvals, changes, catalog, usage, budgets, providers, llm_cache, api_keys):
         api.include_router(part.router)
     return api
 

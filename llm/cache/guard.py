@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from .words import DIRECTIONS, FILLERS, NEGATIONS, NUMBERS, SYNONYMS
+from .words import ASKED, DIRECTIONS, FILLERS, NEGATIONS, NUMBERS, SYNONYMS
 
 _NUMBER: Final = re.compile(r"\d+(?:[.,:]\d+)*")
 _QUOTED: Final = re.compile(r"`([^`]+)`|\"([^\"]+)\"|«([^»]+)»|“([^”]+)”|(?<!\w)'([^']+)'(?!\w)")
@@ -29,8 +29,9 @@ _WORD: Final = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _SENTENCE: Final = re.compile(r"(?:^|[.!?:;]\s+|\n)\W*")
 _CYRILLIC: Final = re.compile(r"[а-яё]", re.IGNORECASE)
 _LATIN: Final = re.compile(r"[a-z]", re.IGNORECASE)
-_STEM: Final = 4
-_ENDING: Final = 2
+_SHORTEST: Final = 3
+_SHORTEST_RUSSIAN: Final = 4
+_RUSSIAN_ENDINGS: Final = "аеиоуыэюяйьмхг"
 _SAME: Final = 0.75
 """Answers that share so much of their words say the same, if the guard agrees."""
 
@@ -40,6 +41,7 @@ class Marks(NamedTuple):
 
     numbers: Counter[str]
     negations: int
+    asked: frozenset[str]
     identifiers: frozenset[str]
     quoted: frozenset[str]
     russian: bool
@@ -55,6 +57,7 @@ def agree(one: str, other: str) -> bool:
     return (
         a.numbers == b.numbers
         and a.negations == b.negations
+        and a.asked == b.asked
         and a.identifiers == b.identifiers
         and a.quoted == b.quoted
         and a.russian == b.russian
@@ -80,10 +83,11 @@ def same_answer(one: str, other: str) -> bool:
 def marks(text: str) -> Marks:
     """Read what must agree off a text."""
     words = [_plain(word) for word in _WORD.findall(text)]
-    content = [word for word in words if word not in FILLERS and word not in NEGATIONS]
+    content = [word for word in words if word not in FILLERS | NEGATIONS | ASKED]
     return Marks(
         numbers=Counter(_numbers(text, words)),
         negations=sum(word in NEGATIONS for word in words),
+        asked=frozenset(words) & ASKED,
         identifiers=frozenset(_IDENTIFIER.findall(text)),
         quoted=frozenset(part for match in _QUOTED.findall(text) for part in match if part),
         russian=len(_CYRILLIC.findall(text)) > len(_LATIN.findall(text)),
@@ -134,13 +138,16 @@ def _plain(word: str) -> str:
 
 
 def _stem(word: str) -> str:
-    """Cut an ending off, the same for both languages: `files` and `file`, `Франции` and `Франция`."""
-    if len(word) <= _STEM:
-        return word
+    """Cut endings off: `files` and `file`, `Франции` and `Франция` are one."""
     if _CYRILLIC.search(word):
-        return word[: max(_STEM, len(word) - _ENDING)]
-    for ending in ("ing", "ed", "es", "s", "e"):
-        if word.endswith(ending) and len(word) - len(ending) >= _STEM - 1:
+        word = word.removesuffix("ся").removesuffix("сь")
+        while len(word) > _SHORTEST_RUSSIAN and word[-1] in _RUSSIAN_ENDINGS:
+            word = word[:-1]
+        return word
+    if len(word) > _SHORTEST and word.endswith("s") and not word.endswith("ss"):
+        word = word[:-1]
+    for ending in ("ing", "ed", "e"):
+        if word.endswith(ending) and len(word) - len(ending) >= _SHORTEST:
             return word[: -len(ending)]
     return word
 
