@@ -15,7 +15,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ..auth.local import COOKIE, Authenticator
 from ..core.errors import Forbidden, InvalidInput, TooLarge, Unauthenticated
 from ..core.types import Principal, new_id
-from .pages import signed_out
 from .refusals import refusal
 
 MAX_BODY = 4 * 1024 * 1024
@@ -243,4 +242,6 @@ def _sign_in(headers: Headers, scope: Scope) -> Any:
     wants_page = scope["method"] == "GET" and "text/html" in headers.get("accept", "")
     if not wants_page or scope["path"].startswith("/api/"):
         return None
+    from .pages import signed_out  # noqa: PLC0415 - brings Jinja, which an application without pages does not need
+
     return signed_out()
