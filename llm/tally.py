@@ -78,7 +78,7 @@ def prompt_tokens(request: CompletionRequest) -> int:
 
 
 def most_tokens(request: CompletionRequest) -> int:
-    """Bound a prompt's tokens from above: a token of less than two bytes on average is not seen in what people write."""
+    """Bound a prompt's tokens from above: what people write has two bytes a token or more."""
     return _prompt_size(request) // 2 + 1
 
 
