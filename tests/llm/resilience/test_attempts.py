@@ -1,6 +1,7 @@
 """One answer from several models: who is asked, how often, how long, and what the client hears."""
 
 import asyncio
+import sys
 
 import pytest
 
@@ -314,3 +315,22 @@ async def test_the_whole_answer_in_one_piece_is_not_judged_by_its_first_token():
     for _ in range(20):
         await w.ask([A], request(stream=False))
     assert w.line(A).breaker.state == "closed"
+
+
+async def test_a_healthy_model_costs_few_steps():
+    """What lies between the gateway and the adapter is in the way of every request: Python calls are counted."""
+    w = world({"a": [[chunk("x"), END]]})
+    await w.ask([A])  # the line is opened
+    asked, outcome, made = request(), Outcome(), 0
+
+    def count(frame, event, _):
+        nonlocal made
+        made += event == "call" and "resilience" in frame.f_code.co_filename
+
+    sys.setprofile(count)
+    try:
+        async for _ in w.upstreams.answer(asked, [A], outcome):
+            pass
+    finally:
+        sys.setprofile(None)
+    assert made <= 60
