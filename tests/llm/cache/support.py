@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
@@ -86,3 +87,9 @@ def upstream(said: Sequence[Any], closed: list[str] | None = None) -> Any:
                 closed.append("closed")
 
     return answer
+
+
+async def settle(turns: int = 20) -> None:
+    """Let everybody go on who can."""
+    for _ in range(turns):
+        await asyncio.sleep(0)

@@ -13,16 +13,11 @@ from codelab.llm.cache.flights import Flights
 from codelab.llm.chat import Controls
 from codelab.llm.errors import Interrupted, ServerFailed
 from codelab.llm.events import Batch, Text
-from tests.llm.cache.support import MODEL, SAID, ask, cache, upstream
+from tests.llm.cache.support import MODEL, SAID, ask, cache, settle, upstream
 
 
 async def read(seat):
     return [list(batch.events) async for batch in seat.batches()]
-
-
-async def settle(turns: int = 5):
-    for _ in range(turns):
-        await asyncio.sleep(0)
 
 
 def never(*_args):
