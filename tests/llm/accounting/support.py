@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -91,3 +92,9 @@ async def kill(budgets: SqlBudgets) -> None:
     task = budgets._teller._task
     if task is not None:
         task.cancel()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait for a task that nobody can be awaited for."""
+    while not holds():  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
