@@ -25,6 +25,11 @@ def bound(principal: Principal, **more: Any) -> dict[str, Any]:
     return {"owner": principal.user_id, "tenant": principal.tenant_id, **more}
 
 
+def owns(principal: Principal, row: Any) -> bool:
+    """As `mine`, of a row that was read with its owner and tenant."""
+    return (row.owner_id, row.tenant_id) == (principal.user_id, principal.tenant_id)
+
+
 def owned_by(principal: Principal) -> dict[str, Any]:
     """Name the owner of a new row."""
     return {"owner_id": principal.user_id, "tenant_id": principal.tenant_id}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing, suppress
 from typing import Final
@@ -14,14 +13,9 @@ from ...store.eventlog import EventLog
 from ...store.models import ThreadRow
 from ...store.records import LoggedEvent
 from ..threads.repository import get_thread
+from .births import Births
 from .encoding import encoded
 from .subscribing import Subscription
-
-SOON_S: Final = 0.1
-LATER_S: Final = 1.0
-_SOON_ROUNDS: Final = 50
-"""Looks at a thread that does not exist before they become rare: a client opens its stream, then starts a run."""
-
 
 GRACE_S: Final = 0.25
 """How much later a question reaches the streams that only watch; see `let_pass`."""
@@ -48,12 +42,11 @@ class Following:
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
-        self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._births = Births(log.database)
 
     def born(self, thread_id: str) -> None:
-        """A thread was created here: whoever waits for it need not wait for the next look."""
-        for waiting in self._waiting.get(thread_id, ()):
-            waiting.set()
+        """A thread was created here."""
+        self._births.told(thread_id)
 
     async def thread(self, principal: Principal, thread_id: str) -> ThreadRow | None:
         """The thread as it stands; None when there is none of this principal's."""
@@ -75,7 +68,7 @@ class Following:
         A thread that does not exist, or is another's, is waited for. Records that are no longer kept are left out: the
         thread's state tells what became of them.
         """
-        await self._birth(principal, thread_id)
+        await self._births.of(principal, thread_id)
         with suppress(NotFound):
             try:
                 async with aclosing(self._log.batches(thread_id, after or None)) as batches:
@@ -85,19 +78,3 @@ class Following:
                 async with aclosing(self._log.batches(thread_id, None)) as batches:
                     async for batch in batches:
                         yield batch
-
-    async def _birth(self, principal: Principal, thread_id: str) -> None:
-        woken = asyncio.Event()
-        self._waiting[thread_id].add(woken)
-        try:
-            rounds = 0
-            while await self.thread(principal, thread_id) is None:
-                woken.clear()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(SOON_S if rounds < _SOON_ROUNDS else LATER_S):
-                        await woken.wait()
-                rounds += 1
-        finally:
-            self._waiting[thread_id].discard(woken)
-            if not self._waiting[thread_id]:
-                del self._waiting[thread_id]
