@@ -65,11 +65,15 @@ def create_app(
     app = FastAPI(title="CodeLab", version=version(), lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.auth = auth
     errors.install(app)
+    _include(app, agents)
+    surround(app, settings, auth, (lambda: app.state.v1) if models else None)
+    return app
+
+
+def _include(app: FastAPI, agents: FastAPI) -> None:
     for router in (health.router, _api(), pages.router):
         app.include_router(router)
     app.mount("/static", pages.static_files())
     app.add_route("/api/{path:path}", _unknown)
     app.mount("/", agents)  # last: whatever is not ours is the Agent Server API's
     describe_both(agents, app)
-    surround(app, settings, auth, (lambda: app.state.v1) if models else None)
-    return app
