@@ -18,7 +18,7 @@ from .features import NAMES, features
 from .labels import Labelled, load_labels
 
 _QUANTILE: Final = 0.95
-_RIDGE: Final = 0.5
+_RIDGE: Final = 0.2
 _ROUNDS: Final = 40
 _KINK: Final = 0.02
 """Residuals smaller than this are not told apart: the loss is smooth there."""
