@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -164,14 +165,12 @@ def _ours(folder: Path) -> Iterator[Target]:
     """`codelab serve --roles llm` with a key, its limits, a budget, prices, the ledger and the cache."""
     port = free_port()
     catalog = folder / "catalog.yaml"
-    price = {"input": 0.5, "output": 1.5}
-    catalog.write_text(json.dumps({"models": {"bench": {"provider": "default", "price": price, "roles": ["strong"]}}}))
+    provider = {"kind": "openai", "base_url": f"http://127.0.0.1:{_UPSTREAM}/v1"}
+    model = {"provider": "upstream", "price": {"input": 0.5, "output": 1.5}, "roles": ["strong"]}
+    catalog.write_text(json.dumps({"providers": {"upstream": provider}, "models": {"bench": model}}))
     env = clean_environment(
         CODELAB_DATA_DIR=str(folder / "data"),
         CODELAB_SERVER__TOKEN=TOKEN,
-        CODELAB_LLM__BASE_URL=f"http://127.0.0.1:{_UPSTREAM}/v1",
-        CODELAB_LLM__API_KEY="none",
-        CODELAB_LLM__MODELS__STRONG="bench",
         CODELAB_LLM__CATALOG=str(catalog),
     )
     command = [str(Path(sys.executable).parent / "codelab"), "serve", "--roles", "llm", "--port", str(port)]
@@ -179,7 +178,7 @@ def _ours(folder: Path) -> Iterator[Target]:
         with httpx.Client(
             base_url=f"http://127.0.0.1:{port}/api/v1", headers={"authorization": f"Bearer {TOKEN}"}
         ) as api:
-            limits = {"requests_per_minute": 10_000_000, "tokens_per_minute": 10_000_000_000}
+            limits = {"requests_per_minute": 1_000_000, "tokens_per_minute": 1_000_000_000}
             made = api.post("/api-keys", json={"name": "bench", "scopes": ["llm:invoke"], **limits})
             made.raise_for_status()
             budget = {"scope": "tenant", "period": "day", "limit": 10**15}
@@ -218,10 +217,11 @@ def _process(command: list[str], env: dict[str, str], log: Path, ready: str) -> 
                 if httpx.get(ready, timeout=2).is_success:
                     break
             except httpx.HTTPError:
-                time.sleep(0.1)
+                pass
+            time.sleep(0.1)
         yield process.pid
     finally:
-        stop(process)
+        stop(process, signal.SIGTERM)
 
 
 def _rss_mib(pid: int) -> float:
