@@ -26,7 +26,7 @@ _INTO_SQLITE: Final = _INSERT.format(", ".join("?" * len(COLUMNS)))
 _INTO_POSTGRES: Final = _INSERT.format(", ".join(["%s"] * len(COLUMNS)))
 _ZONE: Final = len("+00:00")
 _NAMED: Final[dict[GroupBy, str]] = {"user": "owner_id", "key": "key_id", "thread": "thread_id", "run": "run_id"}
-_EXACT: Final = ("key_id", "thread_id", "run_id", "agent", "provider", "model")
+_EXACT: Final = ("request_id", "key_id", "thread_id", "run_id", "agent", "provider", "model")
 _HITS: Final = ("hit", "semantic", "stale", "shared")
 _SUMS: Final = (
     *("prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens", "cost", "saved", "baseline_cost"),

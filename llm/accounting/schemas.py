@@ -39,6 +39,7 @@ class UsageFilter(BaseModel):
 
     since: Moment | None = None
     until: Moment | None = None
+    request_id: Name | None = None
     user_id: Name | None = None
     key_id: Name | None = None
     thread_id: Name | None = None

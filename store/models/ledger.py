@@ -26,7 +26,7 @@ class LedgerRow(Owned, Base):
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    request_id: Mapped[str]
+    request_id: Mapped[str] = mapped_column(index=True)
     key_id: Mapped[str]
     thread_id: Mapped[str]
     run_id: Mapped[str]

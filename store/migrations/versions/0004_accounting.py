@@ -66,6 +66,7 @@ def _ledger() -> None:
     )
     _index("ledger", "tenant_id", "started_at", "id")
     _index("ledger", "tenant_id", "owner_id", "started_at", "id")
+    _index("ledger", "request_id")
     _index("ledger", "thread_id", name="ix_ledger_thread", where="thread_id <> ''")
     _index("ledger", "run_id", name="ix_ledger_run", where="run_id <> ''")
 

@@ -123,7 +123,10 @@ async def test_single_requests_come_newest_first_and_in_pages(used: httpx.AsyncC
     assert len({entry["id"] for entry in seen}) == 7
     assert [entry["started_at"] for entry in seen] == sorted((entry["started_at"] for entry in seen), reverse=True)
     assert {entry["user_id"] for entry in seen} == {"alice", "reader-carol"}
-    assert next(entry for entry in seen if entry["key_id"] == "k")["cost"] == 1_000
+    dear = next(entry for entry in seen if entry["key_id"] == "k")
+    assert dear["cost"] == 1_000
+    one = {"request_id": dear["request_id"]}
+    assert (await used.get("/api/v1/usage/requests", params=one, headers=as_("alice"))).json()["items"] == [dear]
 
 
 async def test_usage_needs_a_permission(used: httpx.AsyncClient) -> None:
