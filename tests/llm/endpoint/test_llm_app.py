@@ -15,6 +15,7 @@ from codelab.core.settings import DatabaseSettings, ServerSettings, Settings
 from codelab.server.app import create_app
 from codelab.server.llm_app import create_llm_app
 from tests.llm.endpoint.doubles import asking
+from tests.support.agent_server import eventually, listening
 
 TOKEN = "llm-app-test-token"
 HEAVY = ("langchain", "langgraph", "langsmith")
@@ -145,3 +146,20 @@ async def test_without_the_role_there_is_no_endpoint(settings: Settings) -> None
         headers = {"authorization": f"Bearer {TOKEN}"}
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", headers=headers) as client:
             assert (await client.get("/v1/models")).status_code == 404
+
+
+async def test_who_hangs_up_is_billed_for_what_was_said(settings: Settings) -> None:
+    """Through the whole gateway: the demo model speaks slowly, and its client leaves after the first word."""
+    async with listening(create_llm_app(settings)) as client:
+        client.headers["authorization"] = f"Bearer {TOKEN}"
+        body = asking(stream=True) | {"model": "strong"}
+        async with client.stream("POST", "/v1/chat/completions", json=body) as response:
+            request_id = response.headers["x-request-id"]
+            await anext(response.aiter_raw())
+
+        async def noted():
+            return (await client.get("/api/v1/usage/requests")).json()["items"]
+
+        (row,) = await eventually(noted, "the ledger's row")
+    assert (row["request_id"], row["error"], row["estimated"]) == (request_id, "cancelled", True)
+    assert 0 < row["completion_tokens"] < 50
