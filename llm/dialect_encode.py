@@ -50,6 +50,10 @@ class ChunkWriter:
         """Render some events as frames; the usage is held back until `end`."""
         return b"".join([_WRITERS[type(event)](self, event) for event in events])
 
+    def role_is_told(self) -> None:
+        """Leave the first choice's role out: clients run two of them together."""
+        self._begun.add(0)
+
     def end(self) -> bytes:
         """Render what closes an answer that is whole: the usage, if it was asked for, and the mark."""
         if not (self._with_usage and self._usage):

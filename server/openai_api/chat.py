@@ -91,20 +91,24 @@ class Frames:
         outcome: Tells who answers, once that is known.
     """
 
-    __slots__ = ("_chunks", "_model", "_outcome", "_with_usage")
+    __slots__ = ("_chunks", "_model", "_outcome", "_passed", "_with_usage")
 
     def __init__(self, request: CompletionRequest, outcome: Outcome) -> None:
         self._with_usage = bool((request.body.get("stream_options") or {}).get("include_usage"))
         self._model = request.model
         self._outcome = outcome
         self._chunks: ChunkWriter | None = None
+        self._passed = False
 
     def write(self, batch: Batch) -> bytes:
         """Render a batch."""
         if batch.raw is not None:
+            self._passed = True
             return batch.raw if self._with_usage else without_usage(batch.raw)
         if self._chunks is None:
             self._chunks = ChunkWriter(self._outcome.model or self._model, with_usage=self._with_usage)
+            if self._passed:  # another provider began, and had said no more than the role
+                self._chunks.role_is_told()
         return self._chunks.write(batch.events)
 
     def end(self) -> bytes:

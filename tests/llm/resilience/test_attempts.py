@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from codelab.llm.chat import Outcome
+from codelab.llm.dialect import decode_chunks
 from codelab.llm.errors import (
     AllDown,
     ConnectFailed,
@@ -18,7 +19,8 @@ from codelab.llm.errors import (
     ServerFailed,
     TimedOut,
 )
-from codelab.llm.events import Finish, Reasoning, Text, ToolCall
+from codelab.llm.events import Batch, Finish, Reasoning, Text, ToolCall
+from codelab.server.openai_api.chat import Frames
 from tests.llm.resilience.doubles import END, ROLE, THOUGHT, Takes, body, chunk, model, read, request, text_of, world
 
 GOOD = [ROLE, chunk("good"), END]
@@ -232,6 +234,16 @@ async def test_the_role_is_told_once():
     said = [batch.raw async for batch in w.upstreams.answer(request(), [A, B], Outcome())]
     assert b"".join(said).count(b'"role"') == 1
     assert said[2] == b'data: {"choices":[{"index":0,"delta":{"content":""}}]}\n\n'
+
+
+@pytest.mark.parametrize("second", [GOOD, [[Text("good")], [Finish("stop")]]], ids=["bytes", "events"])
+@pytest.mark.parametrize("first", [[ROLE], [ROLE, THOUGHT], [[Reasoning("hm")]]], ids=["role", "thought", "events"])
+async def test_the_endpoints_client_hears_of_one_role_whoever_took_over(first, second):
+    w, outcome, asked = world({"a": [[*first, ServerFailed("gone")]], "b": [second]}), Outcome(), request()
+    frames = Frames(asked, outcome)
+    sent = b"".join([frames.write(batch) async for batch in w.upstreams.answer(asked, [A, B], outcome)])
+    assert sent.count(b'"role"') == 1
+    assert text_of([Batch(decode_chunks(sent))]) == "good"
 
 
 async def test_an_error_within_the_stream_is_found_before_it_commits():
