@@ -232,7 +232,9 @@ def _thinking(asked: Body, body: Body, version: tuple[int, int]) -> None:
 
 def _thoughtless(messages: list[Block]) -> bool:
     """Whether the turn goes on from calls that were made without a thought: older models refuse to begin then."""
-    said = next((message["content"] for message in reversed(messages) if message["role"] == "assistant"), [])
+    said: list[Block] = next(
+        (message["content"] for message in reversed(messages) if message["role"] == "assistant"), []
+    )
     calls = any(block["type"] == "tool_use" for block in said)
     return calls and said[0]["type"] not in {"thinking", "redacted_thinking"}
 

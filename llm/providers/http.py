@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import aiohttp
 from aiohttp import ClientResponse, ClientSession, ClientTimeout
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from ..errors import ConnectFailed, Interrupted, Malformed, TimedOut, UpstreamError
@@ -22,6 +24,15 @@ _CONNECT_S: Final = 10
 _OK: Final = 200
 READING: Final = (aiohttp.ClientError, TimeoutError, OSError)
 """What reading from a connection may raise."""
+
+
+class _Line(ResponseHandler):
+    """aiohttp's end of a connection, which looks for more to parse after a pause, not after each piece that is read."""
+
+    def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's
+        """Go on, if it was stopped: to ask for nothing costs more than the piece that was read."""
+        if getattr(self, "_reading_paused", True) or getattr(self, "_buffer_paused", True):
+            super().resume_reading(resume_parser)
 
 
 class Http:
@@ -73,9 +84,7 @@ class Http:
         session = self._session
         if session is None or session.closed or session._loop is not asyncio.get_running_loop():  # noqa: SLF001
             session = self._session = ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=_CONNECTIONS, keepalive_timeout=_KEEP_ALIVE_S, ttl_dns_cache=60, enable_cleanup_closed=False
-                ),
+                connector=_connector(),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"Accept-Encoding": "identity", "User-Agent": "codelab"},
                 trust_env=False,
@@ -93,6 +102,13 @@ class Http:
                 total=None, connect=connect, sock_connect=connect, sock_read=seconds
             )
         return known
+
+
+def _connector() -> aiohttp.TCPConnector:
+    made = aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_KEEP_ALIVE_S, ttl_dns_cache=60)
+    # aiohttp has no public place for it
+    made._factory = partial(_Line, loop=made._loop)  # type: ignore[assignment]  # noqa: SLF001
+    return made
 
 
 def connection_error(error: BaseException, *, begun: bool) -> UpstreamError:

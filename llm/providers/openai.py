@@ -21,6 +21,7 @@ from .upstream import Upstream
 _END: Final = b"\n\n"
 _WHOLE: Final = b"}\n\n"
 _DONE: Final = b"[DONE]"
+_LAST: Final = b"\n\ndata: [DONE]\n\n"
 _ERRORS: Final = b'"error":'
 _NO_CHOICES: Final = (b'"choices":[]', b'"choices": []')
 _FINISHED: Final = (b'"finish_reason":"', b'"finish_reason": "')
@@ -101,6 +102,12 @@ class Passage:
 
     def cut(self, whole: bytes) -> Sequence[Batch]:
         """Make batches of some whole frames."""
+        if whole.endswith(_LAST):
+            self.done = True
+            whole = whole[: 2 - len(_LAST)]
+        elif whole == _LAST[2:]:
+            self.done = True
+            return ()
         if whole.count(_WHOLE) != whole.count(_END):
             whole = self._checked(whole)
             if not whole:

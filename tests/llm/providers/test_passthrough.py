@@ -105,7 +105,9 @@ async def test_of_several_usages_the_last_that_is_one_counts():
     assert usages[-1].output_tokens == 11
 
 
-@pytest.mark.parametrize("end", [b"data: [DONE]\n\n", b"data:[DONE]\n\n", b"data: [DONE]\n", b""])
+@pytest.mark.parametrize(
+    "end", [b"data: [DONE]\n\n", b"data:[DONE]\n\n", b"data: [DONE]\n", b"event: end\ndata: [DONE]\n\n", b""]
+)
 async def test_ends_that_are_ends(end):
     got = await batches(streamed(*OPENAI.frames[:3], end))
     assert told([event for batch in got for event in batch.events])[:2] == ("Hello there", "stop")
@@ -201,3 +203,18 @@ def test_the_events_of_a_batch_are_those_of_its_frames():
         "Finish",
         "Used",
     ]
+
+
+async def test_a_slow_reader_gets_it_all():
+    """The provider is made to wait when we are behind, and goes on when we have caught up."""
+    frames = [chunk({"content": f"{n:06}" * 2_000}) for n in range(300)]
+    size = 0
+    async with (
+        upstream(streamed(*frames, chunk({}, "stop"), b"data: [DONE]\n\n")) as up,
+        connected(OPENAI, up.url) as (adapter, model, http),
+    ):
+        async for batch in adapter.answer(model, asking(stream=True), timeout_s=5):
+            size += len(batch.raw)
+            await asyncio.sleep(0.001)
+        assert http.open_connections == 0
+    assert size == sum(map(len, frames)) + len(chunk({}, "stop"))
