@@ -92,7 +92,7 @@ class RunSettingsGroup(BaseModel):
     timeout_s: float = Field(1800, description="One run may take this long")
     heartbeat_s: float = Field(2, description="A running row is touched this often")
     lease_s: float = Field(10, description="A row untouched this long belongs to nobody")
-    max_concurrent: int = Field(16, description="Runs executing at once in one process")
+    max_concurrent: int = Field(64, description="Runs executing at once in one process")
     max_attempts: int = Field(5, description="Deliveries of one run before it fails")
     command_timeout_s: float = Field(120, description="Default time for a command")
 

@@ -6,10 +6,12 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import datetime
+from typing import cast
 
 from ..core.errors import NotFound
 from .appending import LogTransaction
 from .engine import Database
+from .prepared import Session
 from .records import FINISHED, Batch, LoggedEvent, NewEvent
 from .replay import Replay, trimmed
 from .retention import Retention
@@ -45,11 +47,19 @@ class EventLog:
             yield writing
         self.announce(writing.written)
 
+    @asynccontextmanager
+    async def direct(self) -> AsyncIterator[LogTransaction]:
+        """As `transaction`, for prepared statements alone."""
+        async with self.database.direct() as direct:
+            writing = LogTransaction(cast("Session", direct))
+            yield writing
+        self.announce(writing.written)
+
     async def append(
         self, thread_id: str, events: Iterable[NewEvent], *, run_id: str | None = None, attempt: int = 0
     ) -> list[LoggedEvent]:
         """Append in a transaction of its own."""
-        async with self.transaction() as writing:
+        async with self.direct() as writing:
             return await writing.log(thread_id, events, run_id=run_id, attempt=attempt)
 
     def announce(self, events: Sequence[LoggedEvent]) -> None:
@@ -128,6 +138,17 @@ class EventLog:
                         yield events
                     if ended:
                         return
+        finally:
+            self.live.unsubscribe(live)
+            self._watch.rest()
+
+    async def stirs(self, thread_id: str, after: int) -> None:
+        """Wait until a thread's log is told to go beyond `after` (SQL is asked now and then), or the thread is gone."""
+        live = self.live.subscribe(thread_id)
+        self._watch.begin()
+        try:
+            while live.told <= after and not live.is_over:
+                await live.take(after)
         finally:
             self.live.unsubscribe(live)
             self._watch.rest()

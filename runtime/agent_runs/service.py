@@ -111,12 +111,12 @@ class AgentRuns:
             with suppress(NotFound):  # finished meanwhile
                 await self.cancel(principal, thread, run_id, action=action)
 
-    async def result(self, principal: Principal, run: AgentRun) -> Any:
+    async def result(self, principal: Principal, made: Made) -> Any:
         """As `join`, for a run that this principal has just made."""
-        local = self._executor.execution(str(run.run_id))
+        local = await self._begun_here(made)
         if local is not None and (told := await self._told_here(local)) is not None:
             return told[0]
-        return await self.join(principal, str(run.thread_id), str(run.run_id))
+        return await self.join(principal, str(made.run.thread_id), str(made.run.run_id))
 
     async def join(self, principal: Principal, thread_id: str, run_id: str) -> Any:
         """Wait for a run's end; its final values, or `{"__error__": …}`."""
@@ -156,6 +156,21 @@ class AgentRuns:
                 if gone is None:
                     raise
                 return gone
+
+    async def _begun_here(self, made: Made) -> Execution | None:
+        """Wait for a new run's delivery in this process; None when something else becomes of it."""
+        run_id = str(made.run.run_id)
+        local = self._executor.execution(run_id)
+        if local is not None or not self._executor.claims:
+            return local
+        with self._executor.expected(run_id) as begun:
+            stirring = asyncio.create_task(self._log.stirs(str(made.run.thread_id), made.after))
+            try:
+                either: set[asyncio.Future[Any]] = {begun, stirring}
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                stirring.cancel()
+            return begun.result() if begun.done() else None
 
     async def _told_here(self, execution: Execution) -> tuple[Any] | None:
         """The result of a run that executes in this process; None when it goes elsewhere."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import bindparam, exists, or_, select, update
+from sqlalchemy import Update, bindparam, exists, inspect, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import aliased
 
 from ...core.types import RunStatus, utc_now
 from ...store.lease import Lease
 from ...store.models import RunRow
+from ...store.models.base import table_of
 from ...store.records import NewEvent
 from .engine import Claimed, Engine
 
@@ -36,8 +37,10 @@ _NEXT = (
         )
     )
     .order_by(RunRow.priority.desc(), RunRow.created_at, RunRow.id)
-    .limit(1)
+    .limit(bindparam("most"))
 )
+_RUNS = table_of(RunRow)
+_COLUMNS = {attribute.key: attribute.columns[0] for attribute in inspect(RunRow).column_attrs}
 _TAKEN = {
     "status": RunStatus.RUNNING,
     "owner": bindparam("by"),
@@ -48,35 +51,37 @@ _TAKEN = {
 }
 
 
-def _claim(locks_rows: bool) -> object:  # noqa: FBT001 - one of two statements
-    chosen = _NEXT.with_for_update(skip_locked=True, of=RunRow) if locks_rows else _NEXT
+def _claim(locks_rows: bool) -> Update:  # noqa: FBT001 - one of two statements
+    # Read once, before any row changes: PostgreSQL might look anew for each row.
+    chosen = (_NEXT.with_for_update(skip_locked=True, of=RunRow) if locks_rows else _NEXT).cte("chosen")
     return (
-        update(RunRow)
-        .where(RunRow.id == chosen.scalar_subquery(), RunRow.status == RunStatus.PENDING)
+        _RUNS.update()
+        .where(RunRow.id.in_(select(chosen.c.id)), RunRow.status == RunStatus.PENDING)
         .values(_TAKEN)
-        .returning(RunRow)
-        .execution_options(synchronize_session=False)
+        .returning(*_COLUMNS.values())
     )
 
 
 _CLAIMS = {locks: _claim(locks) for locks in (False, True)}
 
 
-async def take_next(engine: Engine, owner: str) -> Claimed | None:
-    """Claim the run that is due first: highest priority, then oldest, one per thread; None when none is free."""
+async def take_due(engine: Engine, owner: str, most: int) -> list[Claimed]:
+    """Claim the runs that are due first: highest priority, then oldest, one per thread; fewer when none is free."""
     database = engine.log.database
-    for _ in range(3):
+    for tried in (most, 1, 1):
         try:
             async with database.transaction() as session:
                 statement = _CLAIMS[not database.is_sqlite]
-                asked = {"by": owner, "now": utc_now(), "kinds": list(engine.drivers)}
-                row = (await session.scalars(statement, asked)).one_or_none()  # type: ignore[call-overload]
-                if row is None:
-                    return None
-                return await engine.drivers[row.kind].claimed(session, row, Lease(row.id, row.attempt, owner))
+                asked = {"by": owner, "now": utc_now(), "kinds": list(engine.drivers), "most": tried}
+                found = await session.execute(statement, asked)
+                rows = [RunRow(**dict(zip(_COLUMNS, row, strict=True))) for row in found]
+                return [
+                    await engine.drivers[row.kind].claimed(session, row, Lease(row.id, row.attempt, owner))
+                    for row in sorted(rows, key=lambda row: (-row.priority, row.created_at, row.id))
+                ]
         except IntegrityError:
-            continue  # another run of its thread was claimed at the same moment
-    return None
+            continue  # another run of one's thread was claimed at the same moment
+    return []
 
 
 def take_at_birth(row: RunRow, owner: str) -> Lease:

@@ -16,7 +16,7 @@ from ...core.types import RunStatus, utc_now
 from ...store.models import RunRow
 from ...store.wakeups import Wakeups
 from ..failures import told
-from .claiming import take_at_birth, take_next
+from .claiming import take_at_birth, take_due
 from .engine import Claimed, Ending, Engine
 from .execution import Execution
 from .owner import Owner
@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 DRAIN_S: Final = 5.0
 _RETRY_S: Final = 0.5
 _REMEMBERED: Final = 256
+_TOGETHER: Final = 8
+"""Pending runs that are claimed at once, at most: what is born meanwhile finds a seat too."""
 
 
 class Executor:
@@ -48,6 +50,7 @@ class Executor:
         self._unmet = False
         self._stops: deque[str] = deque(maxlen=_REMEMBERED)
         self._active: dict[str, Execution] = {}
+        self._expected: dict[str, asyncio.Future[Execution]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._open = False
@@ -67,6 +70,20 @@ class Executor:
     def execution(self, run_id: str) -> Execution | None:
         """The delivery of a run that executes here now."""
         return self._active.get(run_id)
+
+    @property
+    def claims(self) -> bool:
+        """Whether runs may execute here."""
+        return self._open
+
+    @contextmanager
+    def expected(self, run_id: str) -> Iterator[asyncio.Future[Execution]]:
+        """Wait for a new run to be claimed here; one waits for it, who made it."""
+        future = self._expected[run_id] = asyncio.get_running_loop().create_future()
+        try:
+            yield future
+        finally:
+            del self._expected[run_id]
 
     def start(self) -> None:
         """Begin to claim."""
@@ -114,6 +131,9 @@ class Executor:
         """Execute a claimed run on the seat that was taken for it."""
         execution = Execution(claimed, self._engine)
         self._active[claimed.run.id] = execution
+        expected = self._expected.get(claimed.run.id)
+        if expected is not None and not expected.done():
+            expected.set_result(execution)
         self._begin(self._drive(execution))
         if claimed.run.id in self._stops:  # asked for between the claim and now
             self._stop(claimed.run.id)
@@ -126,23 +146,24 @@ class Executor:
     async def _dispatch(self) -> None:
         while True:
             await self._hungry.wait()
-            await self._seats.take()
+            seats = await self._seats.take(_TOGETHER)
             self._hungry.clear()
             self._unmet = True  # until the answer is there: a run may end after the table was read
             try:
-                claimed = await take_next(self._engine, self._name)
+                claimed = await take_due(self._engine, self._name, seats)
             except Exception as exc:  # noqa: BLE001 - the worker loop: a database that blinks must not end it
                 log.warning("claim_failed", **told(exc))
-                self._seats.give_back()
+                self._seats.give_back(seats)
                 await asyncio.sleep(_RETRY_S)
                 self._hungry.set()
                 continue
-            if claimed is None:
+            for each in claimed:
+                self.launch(each)
+            self._seats.give_back(seats - len(claimed))
+            if len(claimed) < seats:
                 self._unmet = bool(self._active)
-                self._seats.give_back()
             else:
                 self._hungry.set()
-                self.launch(claimed)
 
     async def _drive(self, execution: Execution) -> None:
         run_id = execution.lease.run_id

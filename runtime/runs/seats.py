@@ -29,16 +29,20 @@ class Seats:
         self._free -= 1
         return True
 
-    async def take(self) -> None:
-        """Wait for a free seat and take it."""
-        while not self.try_take():
+    async def take(self, most: int) -> int:
+        """Wait for a free seat and take as many as there are; how many."""
+        while self._free <= 0:
             self._freed.clear()
             await self._freed.wait()
+        taken = min(self._free, most)
+        self._free -= taken
+        return taken
 
-    def give_back(self) -> None:
-        """Free a seat."""
-        self._free += 1
-        self._freed.set()
+    def give_back(self, count: int = 1) -> None:
+        """Free seats."""
+        self._free += count
+        if count:
+            self._freed.set()
 
 
 class Seat:

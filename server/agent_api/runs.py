@@ -63,8 +63,8 @@ async def stream_run(thread_id: ThreadId, sent: Sent, principal: RunWriter, agen
 @router.post("/threads/{thread_id}/runs/wait")
 async def wait_run(thread_id: ThreadId, sent: Sent, request: Request, principal: RunWriter, agent: Agent) -> Response:
     """Make a run and answer with its final values."""
-    run = await agent.runs.create(principal, thread_id, unstreamed(sent))
-    return awaited(await until_left(request, agent, principal, run), run)
+    made = await agent.runs.make(principal, thread_id, unstreamed(sent))
+    return awaited(await until_left(request, agent, principal, made), made.run)
 
 
 def unstreamed(sent: RunRequest) -> RunRequest:
@@ -72,11 +72,12 @@ def unstreamed(sent: RunRequest) -> RunRequest:
     return sent if "stream_mode" in sent.model_fields_set else sent.model_copy(update={"stream_mode": []})
 
 
-async def until_left(request: Request, agent: AgentRuntime, principal: Principal, run: AgentRun) -> Any:
+async def until_left(request: Request, agent: AgentRuntime, principal: Principal, made: Made) -> Any:
     """Wait for a run's result; a client that leaves stops the run where it asked for that."""
+    run = made.run
     if (run.kwargs or {}).get("on_disconnect") != "cancel":
-        return await agent.runs.result(principal, run)
-    waiting = asyncio.ensure_future(agent.runs.result(principal, run))
+        return await agent.runs.result(principal, made)
+    waiting = asyncio.ensure_future(agent.runs.result(principal, made))
     while not waiting.done():
         await asyncio.wait({waiting}, timeout=LOOK_S)
         if not waiting.done() and await request.is_disconnected():

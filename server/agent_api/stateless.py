@@ -43,8 +43,8 @@ async def stream_run(sent: Sent, principal: RunWriter, agent: Agent) -> Response
 @router.post("/runs/wait")
 async def wait_run(sent: Sent, request: Request, principal: RunWriter, agent: Agent) -> Response:
     """Make a run on a thread of its own; its final values."""
-    run = await agent.runs.create(principal, None, unstreamed(sent))
-    return awaited(await until_left(request, agent, principal, run), run)
+    made = await agent.runs.make(principal, None, unstreamed(sent))
+    return awaited(await until_left(request, agent, principal, made), made.run)
 
 
 @router.post("/runs/batch")

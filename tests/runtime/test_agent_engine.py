@@ -244,18 +244,18 @@ async def test_a_run_that_ends_while_the_table_is_read_wakes_the_next(
     thread = str(uuid4())
     first = await lab.start("wait", thread)
     await stage.begins("x")
-    take = executor.take_next
+    take = executor.take_due
 
     async def slow(*args: Any) -> Any:
-        monkeypatch.setattr(executor, "take_next", take)
+        monkeypatch.setattr(executor, "take_due", take)
         found = await take(*args)
-        assert found is None
+        assert found == []
         stage.gate.set()
         await lab.join(first)
         await asyncio.sleep(0.05)
         return found
 
-    monkeypatch.setattr(executor, "take_next", slow)
+    monkeypatch.setattr(executor, "take_due", slow)
     second = await lab.start("wait", thread, "second")
     async with asyncio.timeout(0.9):  # sooner than the sweeper would look
         await stage.begins("second")
