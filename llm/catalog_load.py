@@ -23,6 +23,8 @@ DEMO: Final = "demo"
 _OPENAI: Final = "openai"
 _OWN: Final = "default"
 _ROLES: Final = ("strong", "fast", "embed")
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Seven times as fast, where PyYAML was built with it."""
 
 
 def load_catalogue(settings: LLMSettings, env: Mapping[str, str] | None = None) -> Catalogue:
@@ -42,12 +44,12 @@ def load_catalogue(settings: LLMSettings, env: Mapping[str, str] | None = None) 
 
 
 def _rows(overrides: Path | None) -> Rows:
-    built_in = yaml.safe_load(files(__package__).joinpath("catalog.yaml").read_text("utf-8"))
+    built_in = _read_yaml(files(__package__).joinpath("catalog.yaml").read_text("utf-8"))
     if overrides is None:
         return Rows.model_validate(built_in)
     path = overrides.expanduser()
     try:
-        given = yaml.safe_load(path.read_text("utf-8")) or {}
+        given = _read_yaml(path.read_text("utf-8")) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
         raise ConfigError(f"CODELAB_LLM__CATALOG: {path} cannot be read as YAML: {exc}") from exc
     if not isinstance(given, dict):
@@ -59,6 +61,10 @@ def _rows(overrides: Path | None) -> Rows:
     if wrong := rows.wrong():
         raise ConfigError(f"{path}: {wrong}")
     return rows
+
+
+def _read_yaml(text: str) -> Any:
+    return yaml.load(text, Loader=_LOADER)  # noqa: S506 - one of the safe ones
 
 
 def _laid_over(below: Any, above: Any) -> Any:
