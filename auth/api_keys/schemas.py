@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ...core.types import Principal
 from .limits import Limits
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("holds a character that cannot be shown")
+    return value
+
+
+Label = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
+ModelName = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_printable)]
 
 
 class ApiKey(BaseModel):
@@ -40,9 +51,11 @@ class KeyOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(min_length=1, max_length=100)
+    name: Label
     scopes: list[str] = Field(default=["llm:invoke"], min_length=1, max_length=50, description="Of your own")
-    models: list[str] | None = Field(None, min_length=1, max_length=200, description="The only models it may ask for")
+    models: list[ModelName] | None = Field(
+        None, min_length=1, max_length=200, description="The only models it may ask for"
+    )
     requests_per_minute: int | None = Field(None, ge=1, le=1_000_000)
     tokens_per_minute: int | None = Field(None, ge=1, le=1_000_000_000)
     expires_in_days: int | None = Field(None, ge=1, le=3650, description="Default: it does not expire")

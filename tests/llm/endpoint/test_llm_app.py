@@ -96,9 +96,8 @@ async def test_a_key_opens_nothing_else(client: httpx.AsyncClient) -> None:
         assert answer.status_code == 401, path
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
+async def test_a_key_of_a_strange_form_is_refused(client: httpx.AsyncClient) -> None:
+    bodies = (
         {},
         {"name": ""},
         {"name": "a", "scopes": []},
@@ -107,16 +106,16 @@ async def test_a_key_opens_nothing_else(client: httpx.AsyncClient) -> None:
         {"name": "a", "expires_in_days": 99_999},
         {"name": "a", "key": "sk-cl-chosen"},
         {"name": "a", "owner_id": "somebody"},
-    ],
-    ids=[str(number) for number in range(8)],
-)
-async def test_a_key_of_a_strange_form_is_refused(client: httpx.AsyncClient, body) -> None:
-    assert (await client.post("/api/v1/api-keys", json=body)).status_code == 422
+        {"name": "a\0b"},
+        {"name": "a", "models": ["a\0b"]},
+    )
+    answers = [(await client.post("/api/v1/api-keys", json=body)).status_code for body in bodies]
+    assert answers == [422] * len(bodies)
 
 
-@pytest.mark.parametrize("key_id", ["nothing", "a%00b", "x" * 300])
-async def test_a_key_that_is_not_there(client: httpx.AsyncClient, key_id: str) -> None:
-    assert (await client.delete(f"/api/v1/api-keys/{key_id}")).status_code in {404, 422}
+async def test_a_key_that_is_not_there(client: httpx.AsyncClient) -> None:
+    answers = [(await client.delete(f"/api/v1/api-keys/{key}")).status_code for key in ("nothing", "a%00b", "x" * 300)]
+    assert set(answers) <= {404, 422}
 
 
 async def test_refusals_speak_the_dialect_of_their_path(client: httpx.AsyncClient) -> None:
