@@ -61,7 +61,7 @@ class LogTransaction:
     @property
     def locks_rows(self) -> bool:
         """Whether rows are locked one by one: SQLite has one writer anyway."""
-        return self.session.get_bind().dialect.name != "sqlite"
+        return self.session.dialect.name != "sqlite"
 
     async def lock(self, thread_id: str) -> None:
         """Keep everybody else from changing the thread until this transaction ends."""

@@ -19,7 +19,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from ..core.errors import ConfigError
 from .containment import SQLITE_FUNCTION, holds_text
-from .prepared import Session
+from .prepared import Direct, Session
 from .sqlite import InlineConnection, OneTripConnection, open_connection
 from .texts import dump_json
 
@@ -111,6 +111,20 @@ class Database:
         """Open a session for reading; it never commits."""
         async with self.turn() if self.in_memory else nullcontext(), self._read() as session:
             yield session
+
+    @asynccontextmanager
+    async def direct(self, *, write: bool = True) -> AsyncIterator[Direct]:
+        """Open a transaction for prepared statements alone; it ends as `transaction` does, or as `read`."""
+        async with self.turn() if write or self.in_memory else nullcontext():
+            direct = Direct(await self.engine.raw_connection(), self.engine.dialect)
+            try:
+                if write and self.is_sqlite:
+                    await direct.run("BEGIN IMMEDIATE", ())
+                yield direct
+                if write:
+                    await direct.driver.commit()
+            finally:
+                await asyncio.shield(direct.close())
 
     def turn(self) -> AbstractAsyncContextManager[Any]:
         """Wait for this process's turn to write: for a writer that has a connection of its own."""

@@ -15,7 +15,7 @@ from sqlalchemy import Dialect
 
 from .models import RunEventRow
 from .models.base import table_of
-from .prepared import Session
+from .prepared import Transaction
 from .records import LoggedEvent
 
 Owner = tuple[str, str]
@@ -27,7 +27,7 @@ _MARKS: Final = {"qmark": "?", "format": "%s", "pyformat": "%s"}
 _EVENTS: Final = table_of(RunEventRow)
 
 
-async def insert(session: Session, records: Sequence[LoggedEvent], owners: Mapping[str, Owner]) -> None:
+async def insert(session: Transaction, records: Sequence[LoggedEvent], owners: Mapping[str, Owner]) -> None:
     """Insert records that one transaction wrote at one time, with their JSON as it is.
 
     Args:
@@ -35,7 +35,7 @@ async def insert(session: Session, records: Sequence[LoggedEvent], owners: Mappi
         records: At least one.
         owners: Whose each thread is.
     """
-    dialect = session.get_bind().dialect
+    dialect = session.dialect
     at = _bound(records[0].at, dialect)
     last = {thread_id: (at, *owner) for thread_id, owner in owners.items()}
     for start in range(0, len(records), MOST):

@@ -8,14 +8,13 @@ from typing import Any, Final, Protocol
 
 from sqlalchemy import Executable, Update, and_, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..core.types import Principal, utc_now
 from .engine import Database
 from .lease import Lease
 from .models import ToolExecutionRow
 from .models.base import table_of
-from .prepared import prepared
+from .prepared import Transaction, prepared
 
 STARTED: Final = "started"
 DONE: Final = "finished"
@@ -29,7 +28,7 @@ _IS: Final = and_(
     _CALLS.c.owner_id == bindparam("of_owner"),
     _CALLS.c.tenant_id == bindparam("of_tenant"),
 )
-_FIND: Final = select(ToolExecutionRow).where(_IS)
+_FIND: Final = prepared(select(_CALLS.c.state, _CALLS.c.pgid, _CALLS.c.before, _CALLS.c.result).where(_IS))
 _NOTE: Final = prepared(_CALLS.update().where(_IS).values(pgid=bindparam("new_pgid")))
 _FINISH: Final = prepared(
     _CALLS.update().where(_IS).values(state=DONE, result=bindparam("new_result"), finished_at=bindparam("now"))
@@ -38,11 +37,11 @@ _START: Final[dict[str, Executable]] = {
     name: prepared(dialect.insert(_CALLS).on_conflict_do_nothing().returning(_CALLS.c.tool_call_id))
     for name, dialect in (("sqlite", sqlite), ("postgresql", postgresql))
 }
-Also = Callable[[AsyncSession], Awaitable[None]]
+Also = Callable[[Transaction], Awaitable[None]]
 
 
-def _start(session: AsyncSession) -> Executable:
-    return _START[session.get_bind().dialect.name]
+def _start(session: Transaction) -> Executable:
+    return _START[session.dialect.name]
 
 
 class CallKey(Protocol):
@@ -93,14 +92,14 @@ class SqlJournal:
         self, key: CallKey, *, tool: str, before: dict[str, Any] | None = None, also: Also | None = None
     ) -> Execution:
         """Record a start, or tell what an earlier attempt recorded; `also` writes in the same transaction."""
-        async with self._database.transaction() as session:
+        async with self._database.direct() as session:
             await self._lease.hold(session)
             if also is not None:
                 await also(session)
             started = await session.execute(_start(session), self._values(key, tool, before))
             if started.scalar_one_or_none() is not None:
                 return Execution(fresh=True)
-            row = (await session.scalars(_FIND, self._name(key))).one()
+            row = (await session.execute(_FIND, self._name(key))).one()
             return Execution(
                 fresh=False, finished=row.state == DONE, pgid=row.pgid, before=row.before, result=row.result
             )
@@ -114,7 +113,7 @@ class SqlJournal:
         await self._change(_FINISH, key, {"new_result": result, "now": utc_now()})
 
     async def _change(self, statement: Update, key: CallKey, values: dict[str, Any]) -> None:
-        async with self._database.transaction() as session:
+        async with self._database.direct() as session:
             await self._lease.hold(session)
             await session.execute(statement, self._name(key) | values)
 

@@ -14,7 +14,7 @@ from ..core.errors import Conflict
 from ..core.types import RunStatus, utc_now
 from .models import RunRow
 from .models.base import table_of
-from .prepared import prepared
+from .prepared import Transaction, prepared
 
 TAKEN: Final = "This run was taken over by another worker"
 _RUNS: Final = table_of(RunRow)
@@ -47,7 +47,7 @@ class Lease:
         """The parameters of `HELD`."""
         return {"run": self.run_id, "held_attempt": self.attempt, "held_owner": self.owner}
 
-    async def hold(self, session: AsyncSession) -> None:
+    async def hold(self, session: Transaction | AsyncSession) -> None:
         """Prove the lease inside the transaction that writes, and renew it by the way.
 
         Raises:
@@ -55,7 +55,7 @@ class Lease:
         """
         await self.prove(session, _HOLD, now=utc_now())
 
-    async def prove(self, session: AsyncSession, statement: Executable, **values: Any) -> None:
+    async def prove(self, session: Transaction | AsyncSession, statement: Executable, **values: Any) -> None:
         """Change the run's own row `where(HELD)`, which proves the lease by the way.
 
         Raises:

@@ -14,6 +14,8 @@ from sqlalchemy.engine import IteratorResult, Result
 from sqlalchemy.engine.result import SimpleResultMetaData
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.util import greenlet_spawn
 
 from .sqlite import OneTripConnection
 
@@ -27,6 +29,11 @@ _KEPT: Final = 500
 def prepared(statement: Statement) -> Statement:
     """Mark a statement: `Session.execute` prepares it. It names every value and reads no ORM object."""
     return statement.execution_options(**{_PREPARED: True})
+
+
+def is_prepared(statement: Any) -> bool:
+    """Whether a statement is marked so."""
+    return isinstance(statement, Executable) and _PREPARED in statement.get_execution_options()
 
 
 class Plan:
@@ -71,35 +78,89 @@ def _plan(statement: Any, dialect: Dialect, keys: tuple[str, ...]) -> Plan:
     return Plan(statement, dialect, keys)
 
 
-class Session(AsyncSession):
-    """A session of one transaction that hands prepared statements to the driver."""
+class Transaction:
+    """What prepared statements run in."""
 
-    _driver: Any = None
+    dialect: Dialect
 
-    async def execute(self, statement: Any, params: Any = None, **more: Any) -> Result[Any]:
-        """Execute; a prepared statement for one set of values goes the short way."""
-        options = statement.get_execution_options() if isinstance(statement, Executable) else {}
-        if more or isinstance(params, list) or _PREPARED not in options:
-            return await super().execute(statement, params, **more)
-        values = params or {}
-        plan = _plan(statement, self.get_bind().dialect, tuple(values) if statement.is_insert else ())
+    async def execute(self, statement: Any, params: Any = None) -> Result[Any]:
+        """Execute a prepared statement, for one set of values or for each of a list."""
+        if not is_prepared(statement):
+            raise TypeError("only prepared statements here; `Database.transaction` takes any")
+        for values in params[:-1] if isinstance(params, list) else ():
+            await self.execute(statement, values)
+        values = params[-1] if isinstance(params, list) else params or {}
+        plan = _plan(statement, self.dialect, tuple(values) if statement.is_insert else ())
         return plan.read(await self.run(plan.sql, plan.bind(values)))
 
     async def run(self, sql: str, values: Any) -> Rows:
         """Have the driver run a statement of its own dialect; its rows."""
-        if self._driver is None:
-            connection = await self.connection()
-            self._driver = (await connection.get_raw_connection()).driver_connection
-        dialect: Any = self.get_bind().dialect
+        dialect: Any = self.dialect
         try:
-            return await _fetch(self._driver, sql, values)
+            return await _fetch(await self._connected(), sql, values)
         except dialect.loaded_dbapi.Error as exc:
             gone = dialect.is_disconnect(exc, None, None)
             if gone:
-                await (await self.connection()).invalidate(exc)
+                await self._invalidate(exc)
             raise DBAPIError.instance(
                 sql, values, exc, Exception, hide_parameters=True, connection_invalidated=gone, dialect=dialect
             ) from exc
+
+    async def _connected(self) -> Any:
+        raise NotImplementedError
+
+    async def _invalidate(self, exc: BaseException) -> None:
+        raise NotImplementedError
+
+
+class Session(Transaction, AsyncSession):
+    """A session of one transaction that hands prepared statements to the driver, and does everything else as usual."""
+
+    _driver: Any = None
+
+    @property
+    def dialect(self) -> Dialect:  # type: ignore[override]
+        """Of the database."""
+        return self.get_bind().dialect
+
+    async def execute(self, statement: Any, params: Any = None, **more: Any) -> Result[Any]:
+        """Execute; a prepared statement for one set of values goes the short way."""
+        if more or isinstance(params, list) or not is_prepared(statement):
+            return await AsyncSession.execute(self, statement, params, **more)
+        return await super().execute(statement, params)
+
+    async def _connected(self) -> Any:
+        if self._driver is None:
+            connection = await self.connection()
+            self._driver = (await connection.get_raw_connection()).driver_connection
+        return self._driver
+
+    async def _invalidate(self, exc: BaseException) -> None:
+        await (await self.connection()).invalidate(exc)
+
+
+class Direct(Transaction):
+    """A transaction of prepared statements alone, on a connection out of the pool: a fifth of what a session costs.
+
+    Args:
+        connection: As the pool gives it.
+        dialect: Of the database.
+    """
+
+    def __init__(self, connection: PoolProxiedConnection, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self._pooled = connection
+        self.driver: Any = connection.driver_connection
+
+    async def close(self) -> None:
+        """Give the connection back; what was not committed is rolled back."""
+        await greenlet_spawn(self._pooled.close)
+
+    async def _connected(self) -> Any:
+        return self.driver
+
+    async def _invalidate(self, exc: BaseException) -> None:
+        await greenlet_spawn(self._pooled.invalidate, exc)
 
 
 async def _fetch(driver: Any, sql: str, values: Any) -> Rows:

@@ -45,7 +45,7 @@ _RUN_ENDED: Final[ColumnElement[Any]] = select(_RUNS.c.ended_at).where(_RUNS.c.i
 _START_OF_RUN: Final = prepared(
     select(*_HEAD, _FIRST_OF_RUN.label("first"), _RUN_ENDED.label("ended")).where(_THREADS.c.id == bindparam("thread"))
 )
-_FINISHED: Final = (
+_FINISHED: Final = prepared(
     select(_EVENTS.c.seq)
     .where(_EVENTS.c.run_id == bindparam("run"), _EVENTS.c.type == FINISHED, _EVENTS.c.seq <= bindparam("after"))
     .limit(1)
@@ -76,7 +76,7 @@ class Replay:
 
     async def head(self, thread_id: str) -> Head | None:
         """Tell how a log stands; None when there is no such thread."""
-        async with self._database.read() as session:
+        async with self._database.direct(write=False) as session:
             row = (await session.execute(_HEAD_OF, {"thread": thread_id})).one_or_none()
         return None if row is None else Head(row.epoch, row.last_seq, row.trimmed_seq)
 
@@ -93,7 +93,7 @@ class Replay:
             NotFound: There is no such thread.
             Trimmed: The run's records are gone.
         """
-        async with self._database.read() as session:
+        async with self._database.direct(write=False) as session:
             row = (await session.execute(_START_OF_RUN, {"run": run_id, "thread": thread_id})).one_or_none()
         if row is None:
             raise NotFound("There is no such thread")
@@ -107,7 +107,7 @@ class Replay:
         return None if await self._has_finished(run_id, after) else after
 
     async def _has_finished(self, run_id: str, by: int) -> bool:
-        async with self._database.read() as session:
+        async with self._database.direct(write=False) as session:
             return (await session.execute(_FINISHED, {"run": run_id, "after": by})).first() is not None
 
     async def page(self, thread_id: str, after: int) -> list[LoggedEvent]:
@@ -119,7 +119,7 @@ class Replay:
         return await self._select(_MARKERS, thread_id, after)
 
     async def _select(self, query: Any, thread_id: str, after: int) -> list[LoggedEvent]:
-        async with self._database.read() as session:
+        async with self._database.direct(write=False) as session:
             rows = (await session.execute(query, {"thread": thread_id, "after": after})).all()
         return [LoggedEvent(*row) for row in rows]
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from .models import Base
 from .models.base import table_of
-from .prepared import prepared
+from .prepared import Transaction, prepared
 
 
 @cache
@@ -20,7 +20,7 @@ def _insert(kind: type[Base]) -> tuple[Insert, tuple[tuple[str, str], ...]]:
     return prepared(table_of(kind).insert()), names
 
 
-async def insert_rows(session: AsyncSession, *rows: Base) -> None:
+async def insert_rows(session: Transaction | AsyncSession, *rows: Base) -> None:
     """Insert rows of one kind, in order. They stay plain objects: what is changed on them later is not saved."""
     statement, names = _insert(type(rows[0]))
     values: list[dict[str, Any]] = [{column: getattr(row, key) for column, key in names} for row in rows]

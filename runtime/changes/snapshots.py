@@ -10,14 +10,13 @@ from typing import Any
 
 import structlog
 from sqlalchemy import bindparam
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...core.errors import CodeLabError
 from ...store.engine import Database
 from ...store.journal import Also, SqlJournal
 from ...store.models import TurnRow
 from ...store.models.base import table_of
-from ...store.prepared import prepared
+from ...store.prepared import Transaction, prepared
 from ...tools.context import CallKey, JournalEntry
 from ...tools.snapshots import Snapshots
 from ..journal import RunJournal
@@ -123,7 +122,7 @@ class TurnSnapshots:
         except (CodeLabError, OSError) as exc:
             log.warning("snapshot_failed", turn_id=turn.id, error=str(exc))
             return
-        async with self._database.transaction() as session:
+        async with self._database.direct() as session:
             await session.execute(_NOTE_AFTER, {"turn": turn.id, "tree": after})
 
 
@@ -146,7 +145,7 @@ class SnapshotJournal(RunJournal):
         """Keep the folder, then record the start."""
         tree = await self._snapshots.before(self._claimed)
 
-        async def note(session: AsyncSession) -> None:
+        async def note(session: Transaction) -> None:
             await session.execute(_NOTE_BEFORE, {"turn": self._claimed.turn.id, "tree": tree})
 
         return await super().begin(key, tool=tool, before=before, also=note if tree else also)

@@ -18,7 +18,7 @@ from ...store.eventlog import LogTransaction
 from ...store.lease import HELD, Lease
 from ...store.models import ApprovalRow, RunRow, TurnRow
 from ...store.models.base import table_of
-from ...store.prepared import prepared
+from ...store.prepared import Transaction, prepared
 from ...store.records import Move, NewEvent
 from ...store.rows import insert_rows
 from ..approvals.requests import rows_for
@@ -74,7 +74,7 @@ async def settle(
         LostLease: It does not.
     """
     wanted = rows_for(outcome.interrupts, run=row, owner=owned_by(owner_of(row)), expiry=expiry)
-    asked_again = await _asked_again(writing, row, wanted)
+    asked_again = await _asked_again(writing, row, outcome, wanted)
     approvals = [Approval.model_validate(each) for each in asked_again or wanted]
     events = [*said, *_last_words(outcome, approvals)]
     move = Move(outcome.thread_status, outcome.agent)
@@ -119,7 +119,7 @@ _END_TURN: Final = prepared(
 )
 
 
-async def _end(session: AsyncSession, row: RunRow, outcome: Outcome) -> None:
+async def _end(session: Transaction, row: RunRow, outcome: Outcome) -> None:
     now = utc_now()
     ended = {
         "new_status": outcome.ending.status.value,
@@ -140,10 +140,17 @@ async def _end(session: AsyncSession, row: RunRow, outcome: Outcome) -> None:
     await session.execute(_END_TURN, turn)
 
 
-async def _asked_again(writing: LogTransaction, row: RunRow, wanted: Sequence[ApprovalRow]) -> list[ApprovalRow]:
+def may_ask_again(row: RunRow, outcome: Outcome) -> bool:
+    """Whether what a run asks may stand already; a new turn's first delivery cannot have asked before."""
+    return bool(outcome.interrupts) and (row.attempt > 1 or row.resume is not None)
+
+
+async def _asked_again(
+    writing: LogTransaction, row: RunRow, outcome: Outcome, wanted: Sequence[ApprovalRow]
+) -> list[ApprovalRow]:
     """The rows that stand already: a question whose answer was lost waits once more. New ones have none."""
-    if not wanted or (row.attempt == 1 and row.resume is None):
-        return []  # a new turn's first delivery cannot have asked before
+    if not may_ask_again(row, outcome):
+        return []
     await writing.lock(row.thread_id)
     known = {
         (old.interrupt_id, old.tool_call_id): old for old in await _standing(writing.session, row.thread_id, wanted)

@@ -91,7 +91,7 @@ class Recorder:
             return
         self._committing = True
         try:
-            async with self._log.transaction() as writing:
+            async with self._log.direct() as writing:
                 await writing.log(self._thread_id, events, run_id=self._lease.run_id, attempt=self._lease.attempt)
                 await self._lease.hold(writing.session)
         finally:

@@ -24,7 +24,7 @@ from .claiming import started
 from .delivery import Route, prepare
 from .engine import Claimed, Desk, Ending, about
 from .fold import fold
-from .outcome import WAITS, Outcome, describe, settle
+from .outcome import WAITS, Outcome, describe, may_ask_again, settle
 from .stream import Translator
 
 MODES: Final = ("messages", "updates", "custom", "values", "tools")
@@ -170,8 +170,10 @@ class TurnWork:
     async def settle(self, ending: Ending, said: Sequence[NewEvent]) -> Sequence[DomainEvent]:
         """Write the end, and the approvals that are asked for."""
         run, expiry = self._claimed.run, self._driver.settings.approvals.expiry
-        async with self._driver.log.transaction() as writing:
-            approvals = await settle(writing, run, self._outcome(ending), expiry=expiry, said=said)
+        outcome = self._outcome(ending)
+        opened = self._driver.log.transaction if may_ask_again(run, outcome) else self._driver.log.direct
+        async with opened() as writing:
+            approvals = await settle(writing, run, outcome, expiry=expiry, said=said)
         return [
             ApprovalRequested(approval_id=each.id, tool=each.tool, risk=each.risk, **about(run, self.agent))
             for each in approvals
