@@ -109,8 +109,8 @@ async def _wire(
     upstreams = build_attempts(adapters, llm)
 
     async def ask(model: Model, body: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
-        outcome.attempts += 1
-        return await adapters[model.provider.name].embed(model, body, timeout_s=llm.timeout_s)
+        asked = CompletionRequest(body=dict(body), caller=_ITSELF, controls=AGENT)
+        return await upstreams.embed(asked, model, outcome)
 
     embedder = Embedder(
         catalogue=catalogue, ask=ask, cache=caches.embeddings, budgets=budgets, ledger=ledger, cost=prices.cost

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from ...core.settings_llm import ResilienceSettings
 from ..catalog import Model
@@ -20,11 +20,14 @@ from .ladder import Ladder
 from .lines import Call, Line, Lines
 from .shed import Seats
 from .turn import Turn
+from .watch import Watch
 
 _PAUSE_S: Final = 0.25
 """The longest pause before the first repetition; it doubles."""
 _LONGEST_PAUSE_S: Final = 4.0
 _SHED_RETRY_S: Final = 1.0
+_NOTHING: Final = Batch(())
+Ask = Callable[[Line], AsyncGenerator[Batch, None]]
 
 
 class TooLate(TimedOut):
@@ -66,6 +69,7 @@ class Upstreams:
         self._pace = pace
         self._random = random or Random()  # noqa: S311 - jitter
         self._ladder = Ladder(lines, random=self._random)
+        self._watch = Watch()
         self._retries = RetryBudget(ratio=settings.retry_ratio, per_s=settings.retry_per_s, clock=pace.clock)
 
     @property
@@ -73,19 +77,42 @@ class Upstreams:
         """Repetitions that the budget has room for."""
         return self._retries.left
 
-    async def answer(
+    def answer(
         self, request: CompletionRequest, candidates: Sequence[Model], outcome: Outcome
     ) -> AsyncGenerator[Batch, None]:
-        """Yield one answer's batches (see `seams.Attempts`)."""
-        turn = self._begin(request, candidates, outcome)
+        """Give one answer's batches (see `seams.Attempts`)."""
+
+        def ask(line: Line) -> AsyncGenerator[Batch, None]:
+            return line.adapter.answer(line.model, request, timeout_s=self._pace.timeout_s)
+
+        return self._asked(ask, self._begin(request, candidates, outcome))
+
+    async def embed(self, request: CompletionRequest, model: Model, outcome: Outcome) -> dict[str, Any]:
+        """Have a model embed the request's `input`; nobody else takes over: vectors of two models do not mix.
+
+        Raises what `answer` raises.
+        """
+        told: dict[str, Any] = {}
+
+        async def ask(line: Line) -> AsyncGenerator[Batch, None]:
+            told.update(await line.adapter.embed(line.model, request.body, timeout_s=self._pace.timeout_s))
+            yield _NOTHING
+
+        async for _ in self._asked(ask, self._begin(request, (model,), outcome)):
+            pass
+        return told
+
+    async def _asked(self, ask: Ask, turn: Turn) -> AsyncGenerator[Batch, None]:
+        """Ask one after another until one has answered."""
+        streamed = turn.request.streamed
         while True:
             call = self._enter(turn) or await self._later(turn)
             turn.calls(call)
-            stream = call.line.adapter.answer(call.line.model, request, timeout_s=self._pace.timeout_s)
+            stream = ask(call.line)
             try:
                 batch: Batch | None = await self._first(turn, stream)
-                call.begun(streamed=request.streamed)
-                while batch is not None and request.streamed and not commits(batch):
+                call.begun(streamed=streamed)
+                while batch is not None and streamed and not commits(batch):
                     yield turn.gives(batch)
                     batch = await anext(stream, None)
                 turn.committed = True
@@ -120,8 +147,7 @@ class Upstreams:
         """Wait for the first batch, until the deadline."""
         left = self._left(turn)
         try:
-            async with asyncio.timeout(left):
-                batch = await anext(stream, None)
+            batch = await self._watch.bound(anext(stream, None), left)
         except TimeoutError as exc:
             fair = turn.request.controls.deadline_s is None and left >= self._pace.timeout_s
             raise (TimedOut if fair else TooLate)("The answer did not come in time.") from exc

@@ -345,4 +345,23 @@ async def test_a_healthy_model_costs_few_steps():
             pass
     finally:
         sys.setprofile(None)
-    assert made <= 60
+    assert made <= 75
+
+
+async def test_embedding_goes_the_same_way():
+    w = world({"a": [[ServerFailed("boom")]]}, max_retries=1)
+    w.provided.vectors = [ServerFailed("boom"), {"data": []}]
+    outcome = Outcome()
+    assert await w.upstreams.embed(request(stream=False), A, outcome) == {"data": []}
+    assert (outcome.attempts, outcome.tried) == (2, ["p/a: upstream_error", "p/a: ok"])
+    assert w.leaks == [0, 0, 0]
+
+
+async def test_an_embedder_that_is_down_is_left_alone():
+    w = world({"a": []}, patience_s=0)
+    w.provided.vectors = [ConnectFailed("nobody")] * 5
+    for _ in range(5):
+        with pytest.raises(ConnectFailed):
+            await w.upstreams.embed(request(stream=False), A, Outcome())
+    with pytest.raises(AllDown):
+        await w.upstreams.embed(request(stream=False), A, Outcome())
