@@ -17,6 +17,7 @@ _OF_CHOICE: Final = frozenset({"index", "delta", "message", "finish_reason"})
 _THOUGHT: Final = frozenset({"reasoning_content", "reasoning", "reasoning_signature", "reasoning_details"})
 _SAID: Final = frozenset({"role", "content", "refusal", "tool_calls", *_THOUGHT})
 _LONGEST_ERROR: Final = 500
+_MOST: Final = 10**12
 _USED: Final = re.compile(rb'"usage"\s*:\s*\{')
 """Inside a text the quotes would be escaped."""
 
@@ -45,19 +46,34 @@ def decode_completion(raw: bytes) -> list[Event]:
 
 
 def read_usage(raw: Mapping[str, Any]) -> Usage:
-    """Read OpenAI's `usage`, with what its imitators call the cached part."""
+    """Read OpenAI's `usage`, with what its imitators call the cached part; `TypeError` where no number stands."""
     prompt = raw.get("prompt_tokens_details") or {}
     said = raw.get("completion_tokens_details") or {}
-    cached = prompt.get("cached_tokens") or raw.get("prompt_cache_hit_tokens") or 0
     return Usage(
-        input_tokens=raw.get("prompt_tokens") or 0,
-        output_tokens=raw.get("completion_tokens") or 0,
-        cached_tokens=cached,
-        cache_write_tokens=prompt.get("cache_write_tokens") or 0,
-        cache_write_1h_tokens=prompt.get("cache_write_1h_tokens") or 0,
-        reasoning_tokens=said.get("reasoning_tokens") or 0,
+        input_tokens=_count(raw.get("prompt_tokens")),
+        output_tokens=_count(raw.get("completion_tokens")),
+        cached_tokens=_count(prompt.get("cached_tokens") or raw.get("prompt_cache_hit_tokens")),
+        cache_write_tokens=_count(prompt.get("cache_write_tokens")),
+        cache_write_1h_tokens=_count(prompt.get("cache_write_1h_tokens")),
+        reasoning_tokens=_count(said.get("reasoning_tokens")),
         estimated=bool(raw.get("estimated")),
     )
+
+
+def _count(value: Any) -> int:
+    if value is None:
+        return 0
+    if isinstance(value, int | float) and 0 <= value <= _MOST and value == int(value):
+        return int(value)
+    raise TypeError("not a count")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if value:
+        raise TypeError("not a text")
+    return ""
 
 
 def _loads(data: bytes) -> dict[str, Any]:
@@ -92,7 +108,7 @@ def _message(error: Any) -> str:
 
 
 def _choice(choice: dict[str, Any], into: list[Event]) -> None:
-    index = choice.get("index") or 0
+    index = _count(choice.get("index"))
     said = choice.get("delta") or choice.get("message")
     beside = {key: value for key, value in choice.items() if key not in _OF_CHOICE and value is not None}
     if said:
@@ -103,7 +119,7 @@ def _choice(choice: dict[str, Any], into: list[Event]) -> None:
     if beside:
         into.append(Extra(beside, index))
     if reason := choice.get("finish_reason"):
-        into.append(Finish(reason, index))
+        into.append(Finish(_text(reason), index))
 
 
 def _said(said: dict[str, Any], index: int, into: list[Event]) -> None:
@@ -112,22 +128,22 @@ def _said(said: dict[str, Any], index: int, into: list[Event]) -> None:
     if isinstance(content, list):
         _parts(content, index, into)
     elif content:
-        into.append(Text(content, index))
+        into.append(Text(_text(content), index))
     if refusal := said.get("refusal"):
-        into.append(Refusal(refusal, index))
+        into.append(Refusal(_text(refusal), index))
     for position, call in enumerate(said.get("tool_calls") or ()):
         into.append(_call(call, position, index))
 
 
 def _reasoning(said: dict[str, Any], index: int, into: list[Event]) -> None:
     """Read thoughts: the text in one of two fields, its seal beside it; several sealed ones in a list."""
-    text = said.get("reasoning_content") or said.get("reasoning") or ""
+    text = _text(said.get("reasoning_content") or said.get("reasoning"))
     details: Sequence[dict[str, Any]] = said.get("reasoning_details") or ()
     if len(details) > 1:
-        into.extend(Reasoning(one.get("text") or "", index, one.get("signature") or "") for one in details)
+        into.extend(Reasoning(_text(one.get("text")), index, _text(one.get("signature"))) for one in details)
         return
-    seal = said.get("reasoning_signature") or (details[0].get("signature") or "" if details else "")
-    text = text or (details[0].get("text") or "" if details else "")
+    only = details[0] if details else {}
+    text, seal = text or _text(only.get("text")), _text(said.get("reasoning_signature") or only.get("signature"))
     if text or seal:
         into.append(Reasoning(text, index, seal))
 
@@ -138,7 +154,7 @@ def _parts(content: list[dict[str, Any]], index: int, into: list[Event]) -> None
         if part["type"] == "thinking":
             into.append(Reasoning("".join(one.get("text", "") for one in part["thinking"]), index))
         elif text := part.get("text"):
-            into.append(Text(text, index))
+            into.append(Text(_text(text), index))
 
 
 def _call(call: dict[str, Any], position: int, choice: int) -> Event:
@@ -146,15 +162,15 @@ def _call(call: dict[str, Any], position: int, choice: int) -> Event:
     if function is None and call.get("custom"):  # a tool without a schema; no other provider knows such
         return Extra({"delta": {"tool_calls": [call]}}, choice)
     function = function or {}
-    place = call.get("index")
+    arguments, place = function.get("arguments"), call.get("index")
     seal = call.get("signature") or ((call.get("extra_content") or {}).get("google") or {}).get("thought_signature")
     return ToolCall(
-        position if place is None else place,
-        call.get("id") or "",
-        function.get("name") or "",
-        function.get("arguments") or "",
+        position if place is None else _count(place),
+        _text(call.get("id")),
+        _text(function.get("name")),
+        orjson.dumps(arguments).decode() if isinstance(arguments, dict) else _text(arguments),
         choice,
-        seal or "",
+        _text(seal),
     )
 
 

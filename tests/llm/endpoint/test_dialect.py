@@ -2,18 +2,71 @@
 
 from __future__ import annotations
 
+import json
+from contextlib import suppress
+
+import msgspec
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from codelab.core.errors import BadRequest
 from codelab.llm.dialect import decode_chunks, decode_completion, read_usage, without_usage
 from codelab.llm.dialect_encode import DONE, ChunkWriter, encode_completion
+from codelab.llm.dialect_request import read_chat, read_embedding
 from codelab.llm.errors import Malformed, ServerFailed
 from codelab.llm.events import Event, Extra, Finish, Reasoning, Refusal, Text, ToolCall, Used
 from codelab.llm.usage import Usage
 from tests.llm.endpoint.merging import by_choice, merged
 
+WORDS = [
+    "choices",
+    "delta",
+    "message",
+    "index",
+    "finish_reason",
+    "content",
+    "refusal",
+    "role",
+    "tool_calls",
+    "function",
+    "arguments",
+    "id",
+    "name",
+    "signature",
+    "extra_content",
+    "google",
+    "thought_signature",
+    "reasoning",
+    "reasoning_content",
+    "reasoning_signature",
+    "reasoning_details",
+    "text",
+    "type",
+    "custom",
+    "usage",
+    "prompt_tokens",
+    "completion_tokens",
+    "prompt_tokens_details",
+    "cached_tokens",
+    "error",
+    "logprobs",
+    "model",
+    "messages",
+    "tools",
+    "input",
+    "encoding_format",
+    "dimensions",
+    "n",
+    "stream",
+    "stream_options",
+    "max_tokens",
+    "temperature",
+    "tool_choice",
+    "stop",
+    "system_fingerprint",
+]
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 CHOICES = st.integers(0, 2)
 LOGPROBS = st.lists(st.fixed_dictionaries({"token": TEXTS, "logprob": st.floats(-9, 0)}), min_size=1, max_size=2)
@@ -184,3 +237,37 @@ def test_every_answer_has_an_id_and_a_time_of_its_own() -> None:
     assert one["id"] != other["id"]
     assert one["id"].startswith("chatcmpl-")
     assert one["created"] > 1_700_000_000
+
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(allow_nan=False), TEXTS),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(WORDS) | TEXTS, inner, max_size=5)
+    ),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_whatever_a_provider_sends_is_read_or_malformed(data) -> None:
+    for shaped in (data, {"choices": [data]}, {"choices": [{"delta": data}]}, {"choices": [], "usage": data}):
+        try:
+            events = decode_completion(json.dumps(shaped).encode())
+        except (Malformed, ServerFailed):
+            continue
+        again = msgspec.convert(msgspec.to_builtins(events), list[Event])
+        assert again == events
+        encode_completion(events, "m")
+        streamed(events)
+
+
+@given(JSON)
+def test_whatever_a_client_sends_is_a_request_or_refused(data) -> None:
+    message = {"role": "user", "content": "a"}
+    shapes = [data, {"model": "m", "messages": data}, {"model": "m", "messages": [data]}, {"model": data}]
+    if isinstance(data, dict):
+        shapes += [{"model": "m", "messages": [message], **data}, {"model": "m", "messages": [{**message, **data}]}]
+    for shaped in shapes:
+        for read in (read_chat, read_embedding):
+            with suppress(BadRequest):
+                assert read(json.dumps(shaped).encode())["model"]

@@ -27,9 +27,8 @@ def streaming(served: Endpoint, **more):
     return served.http.stream("POST", "/v1/chat/completions", json=asking(stream=True, **more), headers=headers)
 
 
-@pytest.mark.parametrize("event", [Text("first"), Reasoning("hm")], ids=["text", "thought"])
-async def test_26102_the_first_frame_is_there_before_the_second_is_made(served: Endpoint, event: Event) -> None:
-    """Also 38689 (a late first byte) and 39431 (the answer's head held back until the thinking ends)."""
+async def first_before_second(served: Endpoint, event: Event) -> None:
+    """The first frame has reached the client while the second is not even made."""
     held = served.gateway.answer_with = Held(event)
     async with streaming(served) as response:
         frames = response.aiter_raw()
@@ -39,6 +38,14 @@ async def test_26102_the_first_frame_is_there_before_the_second_is_made(served: 
         rest = b"".join([raw async for raw in frames])
     assert decode_chunks(rest) == [Text("second"), Finish("stop")]
     assert rest.endswith(b"data: [DONE]\n\n")
+
+
+async def test_26102_the_first_frame_is_there_before_the_second_is_made(served: Endpoint) -> None:
+    await first_before_second(served, Text("first"))
+
+
+async def test_39431_thoughts_are_sent_before_the_answer_begins(served: Endpoint) -> None:
+    await first_before_second(served, Reasoning("hm"))
 
 
 async def test_38689_the_head_tells_who_answers_as_soon_as_it_is_known(served: Endpoint) -> None:
