@@ -53,7 +53,7 @@ class LedgerSettings(BaseModel):
     """One row for each request to a model."""
 
     enabled: bool = Field(default=True, description="Write down what each request used and cost")
-    retention: timedelta = Field(timedelta(days=90), description="Rows are kept this long, and spans of budgets too")
+    retention: timedelta = Field(timedelta(days=90), description="Rows are kept this long")
     flush_s: float = Field(0.2, gt=0, le=5, description="Rows are written this often, together; a kill loses as much")
     queue: int = Field(10_000, ge=100, description="Rows that may wait for the database; more are dropped and counted")
 
@@ -65,6 +65,9 @@ class BudgetSettings(BaseModel):
     warn_at: list[int] = Field([50, 80, 95, 100], description="Percent at which `budget.warned` is told, by default")
     lease_s: float = Field(60, ge=1, description="What a killed process held of a budget counts as spent after this")
     refresh_s: float = Field(2, gt=0, description="A limit set in one process is known to the others after this")
+    keep: timedelta = Field(
+        timedelta(days=35), ge=timedelta(days=32), description="Days, months and runs that are over are kept this long"
+    )
 
 
 class ResilienceSettings(BaseModel):

@@ -21,6 +21,7 @@ from .budget_repository import (
     bury,
     drop_leases,
     expired,
+    forget_spans,
     limits_of,
     renew,
     sorted_by_account,
@@ -35,6 +36,7 @@ FLUSH_S: Final = 0.5
 IDLE_S: Final = 5.0
 """A slice that nobody used for so long is given back."""
 _TOGETHER: Final = 100
+_FORGET_S: Final = 3_600.0
 _SCARCE: Final = 8
 """Nothing is kept of an account that has less than this part of its amount left."""
 
@@ -63,7 +65,7 @@ class Upkeep:
         self._warnings = warnings
         self._settings = settings
         self._clock = clock
-        self._flush_at = self._refresh_at = self._renew_at = 0.0
+        self._flush_at = self._refresh_at = self._renew_at = self._forget_at = 0.0
 
     def hurry(self) -> None:
         """Write at the next occasion."""
@@ -81,6 +83,9 @@ class Upkeep:
             self._renew_at = now + self._settings.lease_s / 3
             await self._renew()
             await self._bury_the_dead()
+        if now >= self._forget_at:
+            self._forget_at = now + _FORGET_S
+            await self._forget()
         self._book.forget_tenants()
 
     async def hand_over(self) -> None:
@@ -184,6 +189,13 @@ class Upkeep:
                 held = await bury(session, lease, account, now)
             if held:
                 log.warning("budget_lease_expired", budget_id=account.limit_id, counted_as_spent=held)
+
+    async def _forget(self) -> None:
+        before = datetime.fromtimestamp(self._clock(), UTC) - self._settings.keep
+        async with self._database.transaction() as session:
+            gone = await forget_spans(session, before)
+        if gone:
+            log.info("budget_spans_forgotten", accounts=gone)
 
 
 def _put_back(parts: Sequence[Part]) -> None:

@@ -292,6 +292,20 @@ async def test_nothing_that_is_remembered_grows_without_bound(memory: Database) 
     assert await totals(memory) == (400, 0)
 
 
+async def test_spans_that_are_long_over_are_forgotten(database: Database) -> None:
+    for scope, period in (("user", "day"), ("user", "total"), ("thread", "run")):
+        await set_limit(database, 1_000, scope=scope, period=period)
+    clock = Clock()
+    for day, left in ((0, 3), (34, 4), (36, 3)):
+        clock.at = NOON + timedelta(days=day)
+        async with budgets_of(database, clock=clock) as budgets:
+            spending = caller(thread_id="t", run_id="r") if day == 0 else caller()
+            (await budgets.reserve(spending, 10)).settle(10)
+            await budgets.flush()
+        assert len(await accounts(database)) == left
+    assert sorted(span for _, _, span in await accounts(database)) == ["", "2026-12-28", "2026-12-30"]
+
+
 async def test_without_a_database_everybody_may_spend() -> None:
     budgets = NoBudgets()
     budgets.start()
