@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 import socket
@@ -18,6 +17,7 @@ import uvicorn
 from ..core.settings import Settings
 from ..core.telemetry import configure_logs
 from ..tools.processes import keep_private
+from . import memory
 from .ending import DONE, FAILED, USAGE, complain
 from .texts import say
 
@@ -95,7 +95,7 @@ async def listen(app: Any, settings: Settings, welcome: Callable[[Server], Await
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
-    gc.freeze()  # what was loaded stays: the collector need not look at it again and again
+    memory.tune()
     welcomed = not ready.is_set() or await welcome(server)
     code = await serving
     return code if welcomed else USAGE

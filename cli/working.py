@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 from contextlib import AbstractAsyncContextManager
@@ -19,6 +18,7 @@ from ..runtime.agent import build_agent_runtime
 from ..runtime.compose import build_runtime
 from ..runtime.graphs.loading import ServedConfig, load_config, settings_for
 from ..tools.processes import keep_private
+from . import memory
 from .ending import DONE
 from .texts import say
 
@@ -47,7 +47,7 @@ async def run_worker(config: Path | None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     async with _runtime(settings, served):
-        gc.freeze()  # what was loaded stays: the collector need not look at it again and again
+        memory.tune()
         typer.echo(say("working", most=settings.runs.max_concurrent))
         await ended.wait()
         typer.echo(say("draining"))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError
 
-from ...store.texts import dump_json, is_suspect
+from ...store.texts import dump_json
+
+_NUL: Final = "\\u0000"
 
 
 def plain(value: Any) -> Any:
@@ -30,10 +31,12 @@ def plain(value: Any) -> Any:
 def plain_text(value: Any) -> str:
     """Turn a value into the JSON text that `dump_json` makes of its `plain` form: a model in one go."""
     if isinstance(value, BaseModel):
-        with suppress(PydanticSerializationError):  # half characters, or what has no such form
+        try:
             text = value.model_dump_json(ensure_ascii=True)
-            if not is_suspect(text):
-                return text
+        except PydanticSerializationError:  # half a character, or what has no such form
+            return dump_json(plain(value))
+        if _NUL not in text:
+            return text
     return dump_json(plain(value))
 
 
