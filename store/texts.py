@@ -33,12 +33,12 @@ def dump_json(value: Any, *, escaped: bool = True) -> str:
         escaped: Write letters beyond ASCII as escapes.
     """
     text = json.dumps(value, separators=(",", ":"), default=str, ensure_ascii=escaped)
-    if _is_suspect(text) or not (escaped or _encodes(text)):
+    if is_suspect(text) or not (escaped or _encodes(text)):
         return json.dumps(_clean(json.loads(text)), separators=(",", ":"), ensure_ascii=escaped)
     return text
 
 
-def _is_suspect(text: str) -> bool:
+def is_suspect(text: str) -> bool:
     """Whether JSON text may hold what a database or a reader refuses; often it does not, and is looked into."""
     nul, half, nan, infinity = _SUSPECT
     return nul in text or half in text or nan in text or infinity in text
