@@ -8,10 +8,10 @@ from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import SecretStr, ValidationError
-from yarl import URL
 
 from ..core.errors import ConfigError
 from ..core.settings_llm import LLMSettings
@@ -115,8 +115,8 @@ def _providers(rows: Rows, settings: LLMSettings, env: Mapping[str, str]) -> dic
 
 def _own_traits(rows: Rows, base_url: str) -> list[Any]:
     """A known host's API has the traits that the catalogue tells of it; of an unknown one little is expected."""
-    host = URL(base_url).host
-    same = (row for row in rows.providers.values() if row is not None and URL(row.base_url).host == host)
+    host = urlsplit(base_url).hostname
+    same = (row for row in rows.providers.values() if row is not None and urlsplit(row.base_url).hostname == host)
     return next((row.traits for row in same), ["reasoning_back"])
 
 

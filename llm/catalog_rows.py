@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from yarl import URL
 
 from .catalog import RESERVED, Capability, Price, ProviderKind, Skill, Trait
 from .prices import dollars
@@ -44,8 +44,8 @@ class ProviderRow(_Row):
     def _reachable(self) -> ProviderRow:
         if self.kind in {"offline", "langchain"}:
             return self
-        url = URL(self.base_url)
-        if url.scheme not in {"http", "https"} or not url.host or url.user or url.password:
+        url = urlsplit(self.base_url)
+        if url.scheme not in {"http", "https"} or not url.hostname or url.username or url.password:
             raise ValueError("base_url must be http(s)://host/path without a user name or password in it")
         return self
 

@@ -10,7 +10,6 @@ from typing import Final
 import aiohttp
 from aiohttp import ClientResponse, ClientSession, ClientTimeout
 from aiohttp.client_proto import ResponseHandler
-from yarl import URL
 
 from ..errors import ConnectFailed, Interrupted, Malformed, TimedOut, UpstreamError
 from .failures import failure
@@ -42,7 +41,7 @@ class Http:
         self._session: ClientSession | None = None
         self._timeouts: dict[float, ClientTimeout] = {}
 
-    async def post(self, url: URL, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> ClientResponse:
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float) -> ClientResponse:
         """Send a request and wait for the head of a good answer; whoever gets it closes it.
 
         Raises:

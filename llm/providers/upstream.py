@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import orjson
 from aiohttp import ClientResponse
-from yarl import URL
 
 from ..catalog import Provider
 from ..errors import Interrupted, UpstreamError
@@ -19,7 +19,6 @@ _HIDDEN: Final = "…"
 _SHORTEST_SECRET: Final = 8
 _LINGER_S: Final = 1.0
 """How long an answer that has said its last word may take to close; then its connection is dropped."""
-_URLS: Final = 256
 
 
 class Upstream:
@@ -39,14 +38,13 @@ class Upstream:
         self._headers = {"Content-Type": "application/json", **headers, **provider.headers}
         if key:
             self._headers[name] = prefix + key
-        own = [key, *provider.headers.values(), URL(self._base).authority]
+        own = [key, *provider.headers.values(), urlsplit(self._base).netloc]
         self._secrets = [secret for secret in own if len(secret) >= _SHORTEST_SECRET]
-        self._urls: dict[str, URL] = {}
 
     async def post(self, path: str, body: bytes, *, timeout_s: float) -> ClientResponse:
         """Send a request below the base URL and wait for a good answer's head; whoever gets it closes it."""
         try:
-            return await self.http.post(self._url(path), body, self._headers, timeout_s=timeout_s)
+            return await self.http.post(self._base + path, body, self._headers, timeout_s=timeout_s)
         except UpstreamError as exc:
             raise self.hidden(exc) from None
 
@@ -72,14 +70,6 @@ class Upstream:
             error.message = error.message.replace(secret, _HIDDEN)
         error.args = (error.message,)
         return error
-
-    def _url(self, path: str) -> URL:
-        known = self._urls.get(path)
-        if known is None:
-            known = URL(self._base + path)
-            if len(self._urls) < _URLS:  # at Gemini each model has a path of its own
-                self._urls[path] = known
-        return known
 
 
 class Reading:
