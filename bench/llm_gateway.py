@@ -79,14 +79,14 @@ async def measure() -> list[dict[str, Any]]:
     """Measure ours, then the peer; each has its core to itself."""
     figures = _figures()
     async with work_folder() as folder:
-        with _ours(folder) as target:
+        with ours(folder) as target:
             for _ in range(ROUNDS):
                 _sample(target, figures, "ours")
-            figures["rss"].ours.append(_rss_mib(target.pid))
+            figures["rss"].ours.append(rss_mib(target.pid))
         if LITELLM.exists():
             with _litellm(folder) as target:
                 _sample(target, figures, "peer")
-                figures["rss"].peer.append(_rss_mib(target.pid))
+                figures["rss"].peer.append(rss_mib(target.pid))
         figures |= _in_process()
     return [figure.row() for figure in figures.values()]
 
@@ -111,26 +111,26 @@ def _sample(target: Target, figures: dict[str, Figure], side: str) -> None:
     def note(name: str, value: float) -> None:
         getattr(figures[name], side).append(value)
 
-    def load(**asked: Any) -> dict[str, float]:
-        return _load(target, **asked)
+    def asked(**spec: Any) -> dict[str, float]:
+        return load(target, **spec)
 
-    alone, bare = load(connections=1, count=3000), _load(None, connections=1, count=3000)
+    alone, bare = asked(connections=1, count=3000), load(None, connections=1, count=3000)
     note("p50", alone["p50"] - bare["p50"])
     note("p99", alone["p99"] - bare["p99"])
-    crowd = load(connections=32, count=20_000)
+    crowd = asked(connections=32, count=20_000)
     note("rate", crowd["rate"])
     note("cpu", crowd["cpu_us"])
-    note("events", load(connections=32, count=6_000, stream=True)["events"])
+    note("events", asked(connections=32, count=6_000, stream=True)["events"])
     for connections, name in ((1, "first1"), (32, "first32")):
         count = 100 * connections**0.5
         ask: dict[str, Any] = {"connections": connections, "count": int(count * 2), "stream": True, "pause": _PAUSE_S}
-        note(name, load(**ask)["first"] - _load(None, **ask)["first"])
+        note(name, asked(**ask)["first"] - load(None, **ask)["first"])
     if side == "ours":
-        hit = load(connections=1, count=2000, body={"temperature": 0}, more={"x-codelab-cache": "on"})
+        hit = asked(connections=1, count=2000, body={"temperature": 0}, more={"x-codelab-cache": "on"})
         note("hit", hit["p50"])
 
 
-def _load(target: Target | None, *, more: dict[str, str] | None = None, **asked: Any) -> dict[str, float]:
+def load(target: Target | None, *, more: dict[str, str] | None = None, **asked: Any) -> dict[str, float]:
     """Run the load on its own core; without a target straight at the upstream."""
     upstream = _UPSTREAM
     count = max(20, int(asked.pop("count") * (target.size if target else 1)))
@@ -161,7 +161,7 @@ _UPSTREAM: Final = free_port()
 
 
 @contextmanager
-def _ours(folder: Path) -> Iterator[Target]:
+def ours(folder: Path) -> Iterator[Target]:
     """`codelab serve --roles llm` with a key, its limits, a budget, prices, the ledger and the cache."""
     port = free_port()
     catalog = folder / "catalog.yaml"
@@ -224,7 +224,7 @@ def _process(command: list[str], env: dict[str, str], log: Path, ready: str) -> 
         stop(process, signal.SIGTERM)
 
 
-def _rss_mib(pid: int) -> float:
+def rss_mib(pid: int) -> float:
     with open(f"/proc/{pid}/statm", encoding="ascii") as file:  # noqa: PTH123 - no path to speak of
         return int(file.read().split()[1]) * 4 / 1024
 
