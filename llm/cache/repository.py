@@ -56,9 +56,9 @@ class CacheFile:
         ).fetchone()
         self._version = self._data_version()
 
-    def keys(self) -> list[bytes]:
-        """List all keys."""
-        return [key for (key,) in self._sql.execute("SELECT key FROM answers")]
+    def keys(self, *, now: float) -> list[bytes]:
+        """List the keys of what is alive."""
+        return [key for (key,) in self._sql.execute("SELECT key FROM answers WHERE dies > ?", (now,))]
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, Write]:
         """Look keys up."""

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -47,6 +47,7 @@ class SqliteStore:
         self._lives_s = lives_s
         self._worker = Worker(lambda: CacheFile(path, max_bytes=max_bytes))
         self._filter = KeyFilter()
+        self._meanwhile: list[bytes] | None = None
         self._loading: asyncio.Task[None] | None = None
         self._loaded = False
         self._alone = False
@@ -82,7 +83,7 @@ class SqliteStore:
         self._forget_waiting(key)
         self._waiting[key] = Write(key, value, self._clock() + lives_s)
         self._waiting_bytes += len(value)
-        self._filter.add(key)
+        self._note(key)
         while self._waiting_bytes > _WAITING_BYTES:
             self._forget_waiting(next(iter(self._waiting)))
             self._dropped += 1
@@ -125,19 +126,40 @@ class SqliteStore:
         await asyncio.shield(self._loading)
 
     async def _read_all(self) -> None:
+        now = self._clock()
+        self._meanwhile = list(self._waiting)
         try:
-            keys, told, self._figures = await self._worker.ask(
-                lambda file: (file.keys(), file.generations(), file.figures())
+            made, told, self._figures = await self._worker.ask(
+                lambda file: (KeyFilter(file.keys(now=now)), file.generations(), file.figures())
             )
         except _FAILURES as exc:
             log.warning("llm_cache_file_unusable", error=str(exc))
             self._alone = True
         else:
-            for key in keys:
-                self._filter.add(key)
+            self._take(made)
             self._memory.generations.learn(told)
         self._looked = self._clock()
         self._loaded = True
+
+    def _note(self, key: bytes) -> None:
+        """Note that the file has a key; a filter that is full of what is gone is made anew, in the file's thread."""
+        self._filter.add(key)
+        if self._meanwhile is not None:
+            self._meanwhile.append(key)
+        elif self._filter.is_full:
+            self._meanwhile = list(self._waiting)
+            now = self._clock()
+            self._worker.ask(lambda file: KeyFilter(file.keys(now=now))).add_done_callback(self._refilled)
+
+    def _refilled(self, made: asyncio.Future[KeyFilter]) -> None:
+        if not self._failed(made):
+            self._take(made.result())
+
+    def _take(self, made: KeyFilter) -> None:
+        """Use a filter that was made from the file, and what was put while it was made."""
+        for key in self._meanwhile or ():
+            made.add(key)
+        self._filter, self._meanwhile = made, None
 
     def _look(self) -> None:
         """See what others have bumped; nobody waits for it."""
@@ -191,7 +213,7 @@ class SqliteStore:
             raise Unavailable("The cache's file cannot be written just now; try again.") from exc
 
     @staticmethod
-    def _failed(done: asyncio.Future[list[Bump]] | asyncio.Future[tuple[int, int, int]]) -> bool:
+    def _failed(done: asyncio.Future[Any]) -> bool:
         if done.cancelled() or (error := done.exception()) is None:
             return done.cancelled()
         log.warning("llm_cache_file_failed", error=str(error))

@@ -176,6 +176,29 @@ async def test_who_wants_to_be_treated_otherwise_has_an_answer_of_their_own():
     await asyncio.gather(*map(read, seats))
 
 
+async def test_refresh_does_not_join_what_has_ended():
+    it = cache()
+    slow = it.join(it.plan(ask(), MODEL), upstream(SAID)).batches()
+    await anext(slow)
+    await settle()
+    assert not it.join(it.plan(ask(), MODEL), never).leads
+    assert it.join(it.plan(ask(controls=Controls(cache="refresh")), MODEL), upstream(SAID)).leads
+
+
+async def test_who_leaves_an_answer_that_failed_does_not_end_the_one_after_it():
+    flights = Flights()
+    failed = flights.join("k", upstream([ServerFailed("broken")]))
+    await settle()
+    gate = asyncio.Event()
+    after = asyncio.create_task(read(flights.join("k", upstream([gate, SAID[0]]))))
+    await settle()
+    with pytest.raises(ServerFailed):
+        await read(failed)
+    follower = flights.join("k", never)
+    gate.set()
+    assert await read(follower) == await after == [SAID[0]]
+
+
 async def test_what_was_bumped_is_not_joined():
     it = cache()
     gate = asyncio.Event()

@@ -37,6 +37,28 @@ async def test_an_old_answer_is_asked_for_anew_by_one_client_only():
     assert (await found(it, ask())).renew
     store(it, ask())
     assert (await found(it, ask())).outcome == "hit"
+    clock.now += 101
+    store(it, ask())
+    clock.now += 101
+    assert (await found(it, ask())).renew
+
+
+async def test_an_old_answer_is_asked_for_anew_as_soon_as_the_new_one_is_old():
+    clock = Clock()
+    it = cache(clock, ttl_s=10, renew_after=0.1)
+    for _ in range(3):
+        store(it, ask())
+        clock.now += 2
+        assert (await found(it, ask())).renew
+
+
+async def test_who_wants_no_model_asked_does_not_have_one_asked_behind_their_back():
+    clock = Clock()
+    it = cache(clock, ttl_s=1000, renew_after=0.1)
+    store(it, ask())
+    clock.now += 200
+    assert not (await found(it, ask(controls=Controls(cache="only")))).renew
+    assert (await found(it, ask())).renew
 
 
 async def test_where_nobody_answers_an_answer_that_has_ended_is_better_than_none():
@@ -156,6 +178,15 @@ def test_a_generation_never_comes_again():
         known.bump([tag])
         assert known.stamp([tag]) not in seen
         seen.add(known.stamp([tag]))
+
+
+def test_others_take_over_a_bump_although_the_clock_went_back():
+    clock = Clock()
+    ours, theirs = (Generations(lives_s=100, clock=clock) for _ in range(2))
+    for _ in range(3):
+        clock.now -= 10
+        theirs.learn(ours.bump(["a"]))
+        assert theirs.stamp(["a"]) == ours.stamp(["a"]) != ("",)
 
 
 def test_tags_are_bounded_and_forgetting_them_forgets_their_answers():

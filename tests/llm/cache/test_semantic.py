@@ -78,6 +78,7 @@ async def test_an_answer_that_has_earned_nothing_is_not_given_and_is_compared():
     assert await tell(it, ask(SAME)) is None
     counters = it.books.of("default")
     assert (counters.semantic_hits, counters.scored, counters.agreed, counters.precision) == (1, 1, 1, 1.0)
+    assert len(it._semantic) == 1, "one entry learns for all wordings that it answers"
 
 
 async def test_shadow_gives_nothing_however_sure_it_is_and_tells_its_precision():
@@ -184,6 +185,22 @@ async def test_what_was_forgotten_is_not_given_to_a_similar_question_either():
     await it.bump(it.plan(ask(), MODEL).tags[:1])
     assert await tell(it, ask(SAME)) is None
     assert [row.text for row in next(iter(it._semantic._index._partitions.values())).rows] == [SAME]
+
+
+async def test_a_question_is_known_once_however_often_it_is_asked():
+    it = semantic()
+    for _ in range(3):
+        await tell(it, ask(ONE))
+        it._clock.now += 86_401
+    assert len(it._semantic) == 1
+
+
+async def test_an_answer_that_has_ended_is_not_given_to_a_similar_question():
+    it = semantic()
+    await earn(it)
+    it._clock.now += 86_401
+    assert await tell(it, ask(SAME)) is None
+    assert it.books.of("default").semantic_hits == 0
 
 
 async def test_only_the_cache_may_answer_and_it_is_not_sure():

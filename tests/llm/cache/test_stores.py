@@ -188,6 +188,11 @@ async def test_the_file_forgets_what_has_died_and_is_bounded(tmp_path):
     assert sum(value is not None for value in found) <= 50
     clock.now += 101
     assert await seen(it, *KEYS[:100]) == [None] * 100
+    it.put(KEYS[200], b"x", lives_s=100)
+    await it.close()
+    it = on_disk(tmp_path, clock=clock)
+    await seen(it, KEYS[0])
+    assert (it.figures().entries, it.figures().bytes) == (1, 1)
     await it.close()
 
 
@@ -242,8 +247,31 @@ def test_the_filter_forgets_nothing_and_is_seldom_wrong():
     for key in KEYS:
         it.add(key)
     assert all(key in it for key in KEYS)
+    assert not it.is_full
+    assert not KeyFilter(KEYS, room=10).is_full
     strangers = [digest("t", ["stranger", number]) for number in range(2000)]
     assert sum(key in it for key in strangers) < 100
+
+
+async def test_a_filter_that_is_full_of_what_is_gone_is_made_anew(tmp_path):
+    clock = Clock()
+    it = on_disk(tmp_path, clock=clock, memory_bytes=0)
+    await seen(it, KEYS[0])
+    it._filter = KeyFilter(room=20)
+    for key in KEYS[:20]:
+        it.put(key, b"x", lives_s=10)
+    await asyncio.sleep(0.15)
+    clock.now += 11
+    it.put(KEYS[100], b"y", lives_s=10)
+    await asyncio.sleep(0.15)
+    it.put(KEYS[101], b"z", lives_s=10)
+
+    async def refilled():
+        return KEYS[100] in it._filter and KEYS[101] in it._filter and KEYS[0] not in it._filter
+
+    await until(refilled, wanted=True)
+    assert await seen(it, KEYS[100], KEYS[101], KEYS[0]) == [b"y", b"z", None]
+    await it.close()
 
 
 # Redis.
