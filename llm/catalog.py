@@ -13,9 +13,9 @@ from .errors import NoModel
 ProviderKind = Literal["openai", "anthropic", "gemini", "offline", "langchain"]
 Capability = Literal["tools", "vision", "json", "reasoning", "embed"]
 Skill = Literal["code", "reasoning", "knowledge", "instructions"]
-Trait = Literal["prompt_cache_key", "reasoning_back", "context_cache"]
-"""What a provider's API knows beyond the common: a key for its prompt cache; what its model thought, sent back to it;
-stored prefixes of prompts."""
+Trait = Literal["prompt_cache_key", "max_completion_tokens", "reasoning_back", "context_cache"]
+"""What a provider's API knows beyond the common: a key for its prompt cache; `max_tokens` under its new name only; what
+its model thought, sent back to it; stored prefixes of prompts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 from aiohttp import ClientResponse, ClientSession, ClientTimeout
@@ -21,12 +21,37 @@ _CONNECTIONS: Final = 2_000
 _KEEP_ALIVE_S: Final = 30
 _CONNECT_S: Final = 10
 _OK: Final = 200
+_STALE: Final = 3
 READING: Final = (aiohttp.ClientError, TimeoutError, OSError)
 """What reading from a connection may raise."""
 
 
+class _Stale(aiohttp.ServerDisconnectedError):
+    """A connection that was kept for the next request was closed by the other side before a word was said."""
+
+
 class _Line(ResponseHandler):
-    """aiohttp's end of a connection, which looks for more to parse after a pause, not after each piece that is read."""
+    """aiohttp's end of a connection, which also knows when it is stale, and looks for more to parse only after a pause."""
+
+    uses = 0
+    silent = True
+
+    def set_response_params(self, **given: Any) -> None:
+        """Begin with another answer."""
+        self.uses += 1
+        self.silent = True
+        super().set_response_params(**given)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came."""
+        self.silent = self.silent and not data
+        super().data_received(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Fail the answer that is waited for."""
+        if self.uses > 1 and self.silent and not self.is_eof():
+            self.set_exception(_Stale())
+        super().connection_lost(exc)
 
     def resume_reading(self, resume_parser: bool = True) -> None:  # noqa: FBT001, FBT002 - aiohttp's
         """Go on, if it was stopped: to ask for nothing costs more than the piece that was read."""
@@ -47,15 +72,27 @@ class Http:
         Raises:
             UpstreamError: There is no answer, or one that is not 200.
         """
+        patience = self._timeout(timeout_s)
         try:
-            response = await self._open().post(
-                url, data=body, headers=headers, timeout=self._timeout(timeout_s), allow_redirects=False
-            )
+            async with asyncio.timeout(timeout_s + (patience.connect or 0)):  # aiohttp's own does not cover the sending
+                response = await self._asked(url, body, headers, patience)
         except (*READING, ValueError) as exc:
             raise connection_error(exc, begun=False) from exc
         if response.status == _OK:
             return response
         raise await _refusal(response)
+
+    async def _asked(
+        self, url: str, body: bytes, headers: Mapping[str, str], patience: ClientTimeout
+    ) -> ClientResponse:
+        """Ask; once more if the connection was one that had been closed meanwhile: nobody has seen the request."""
+        post = self._open().post
+        for _ in range(_STALE):
+            try:
+                return await post(url, data=body, headers=headers, timeout=patience, allow_redirects=False)
+            except _Stale:
+                continue
+        raise _Stale
 
     async def read(self, response: ClientResponse) -> bytes:
         """Read a whole answer and give its connection back; at most `MAX_BODY` bytes."""

@@ -154,6 +154,9 @@ def upstream_body(model: Model, request: CompletionRequest) -> Body:
     body = {**asked, "model": model.upstream}
     if asked.get("stream"):
         body["stream_options"] = {**(asked.get("stream_options") or {}), "include_usage": True}
+    if "max_completion_tokens" in provider.traits and "max_tokens" in body:
+        most = body.pop("max_tokens")
+        body.setdefault("max_completion_tokens", most)
     if "prompt_cache_key" in provider.traits and "prompt_cache_key" not in asked:
         session = request.caller.session or request.caller.thread_id
         if session:

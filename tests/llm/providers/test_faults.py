@@ -28,6 +28,7 @@ from tests.llm.providers.dialects import (
     asking,
     connected,
     dumps,
+    model_at,
     told,
 )
 from tests.support.upstream import drip, frame, gone, half, silent, streamed, upstream, whole
@@ -308,3 +309,46 @@ async def test_a_stream_whose_connection_never_closes_still_ends(dialect):
     """The last word is the end: nobody waits for what may come after it. (Gemini has no last word.)"""
     async with upstream(silent(*dialect.frames)) as up, connected(dialect, up.url) as (adapter, model, _):
         assert told(await answered(adapter, model, asking(stream=True)))[0] == "Hello there"
+
+
+@every
+async def test_a_kept_connection_that_was_closed_meanwhile_is_no_fault(dialect, stream):
+    """Nobody has seen the request: it is sent again, on a new connection."""
+    good = streamed(*dialect.frames) if stream else whole(dialect.answer)
+    async with upstream(good, gone(), good) as up, connected(dialect, up.url) as (adapter, model, _):
+        for _ in range(2):
+            assert told(await answered(adapter, model, asking(stream=stream)))[0] == "Hello there"
+            await asyncio.sleep(0.01)
+    assert (len(up.asked), up.connections) == (3, 2)
+
+
+@every
+async def test_a_provider_that_takes_nothing_in(dialect, stream):
+    """Sending has its time too: a prompt that nobody reads must not hang."""
+    release = asyncio.Event()
+
+    async def deaf(_, writer):
+        await release.wait()
+        writer.close()
+
+    server = await asyncio.start_server(deaf, "127.0.0.1", 0, limit=1024)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    huge = [{"role": "user", "content": "x" * 16_000_000}]
+    async with connected(dialect, url) as (adapter, model, http):
+        with pytest.raises(TimedOut):
+            await answered(adapter, model, asking(stream=stream, messages=huge), timeout_s=0.05)
+        assert http.open_connections == 0
+    release.set()
+    server.close()
+
+
+def test_an_adapter_outlives_its_event_loop():
+    model = model_at("http://x/v1", "openai", "m")
+    adapter = OPENAI.adapter(model.provider, http_module.Http())
+
+    async def ask() -> str:
+        async with upstream(whole(OPENAI.answer)) as up:
+            adapter._upstream._base = up.url
+            return told(await answered(adapter, model, asking(stream=False)))[0]
+
+    assert [asyncio.run(ask()) for _ in range(2)] == ["Hello there"] * 2

@@ -160,6 +160,15 @@ def test_the_clients_own_key_stands_and_nobody_gets_one_unasked():
     assert "prompt_cache_key" not in body_of(REQUEST, Caller(user_id="u"), **KNOWS_KEYS)
 
 
+def test_openais_models_of_today_know_max_tokens_by_its_new_name_only():
+    knows = {"traits": frozenset({"max_completion_tokens"})}
+    asked = {**REQUEST, "max_tokens": 7}
+    assert body_of(asked, Caller(user_id="u"), **knows) == {**REQUEST, "model": "up", "max_completion_tokens": 7}
+    assert body_of(asked, Caller(user_id="u")) == {**asked, "model": "up"}
+    both = body_of({**asked, "max_completion_tokens": 9}, Caller(user_id="u"), **knows)
+    assert (both["max_completion_tokens"], "max_tokens" in both) == (9, False)
+
+
 def test_the_request_itself_is_never_changed():
     thought = {
         "role": "assistant",
