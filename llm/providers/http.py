@@ -31,7 +31,7 @@ class _Stale(aiohttp.ServerDisconnectedError):
 
 
 class _Line(ResponseHandler):
-    """aiohttp's end of a connection, which also knows when it is stale, and looks for more to parse only after a pause."""
+    """aiohttp's end of a connection; it also knows when it is stale, and looks for more to parse after a pause only."""
 
     uses = 0
     silent = True
