@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ..core.errors import CodeLabError, InvalidInput
 from .diffing import counts, unified
@@ -13,6 +15,9 @@ from .textfile import decode, short_hash
 from .workspace import Workspace
 
 _NOWHERE = "/dev/null"
+_SMALL = 8_192
+"""Bytes that are compared and parsed sooner than a thread has begun."""
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,12 @@ class FileChange:
             return ""
         added, removed = counts(before, after)
         return f" (+{added} -{removed} lines)"
+
+
+async def at_leisure(work: Callable[[], Result], changes: Sequence[FileChange]) -> Result:
+    """Do what takes the longer the bigger the changes are: in a thread, unless they are small."""
+    size = sum(len(change.before or b"") + len(change.after or b"") for change in changes)
+    return work() if size <= _SMALL else await asyncio.to_thread(work)
 
 
 def diff_of(changes: Sequence[FileChange]) -> str:

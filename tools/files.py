@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any
 
 from langchain.tools import ToolRuntime
@@ -13,7 +13,7 @@ from pydantic import Field
 from ..core.errors import InvalidInput
 from ..core.types import ToolGroup
 from .blocks import EditBlocks
-from .changes import FileChange, carry_out
+from .changes import FileChange, at_leisure, carry_out
 from .context import RunContext
 from .plans import plan_edit, plan_write
 from .reading import block_around, lines_of, numbered_lines
@@ -113,7 +113,7 @@ async def perform(runtime: Runtime, changes: Sequence[FileChange], notes: Sequen
     if not real:
         return "nothing changed: the files already read so"
     await carry_out(runtime.context.workspace_handle, real)
-    return await asyncio.to_thread(_told, real, notes)
+    return await at_leisure(partial(_told, real, notes), real)
 
 
 def _told(changes: Sequence[FileChange], notes: Sequence[str]) -> str:

@@ -23,9 +23,8 @@ _BLOCKS: TypeAdapter[EditBlocks] = TypeAdapter(EditBlocks)
 
 async def plan_write(workspace: Workspace, path: str, content: str, expected_hash: str | None = None) -> FileChange:
     """Plan a whole new content; line ends, mark and encoding of an existing text file are kept."""
-    before = await _read(workspace, path)
+    real, before = await _read(workspace, path)
     check_hash(before, expected_hash, path=path)
-    real = (await workspace.locate(path)).path
     return FileChange(real, before, _dressed(content, before, path).encode())
 
 
@@ -33,14 +32,15 @@ async def plan_edit(
     workspace: Workspace, path: str, edits: Sequence[Edit], expected_hash: str | None = None
 ) -> tuple[FileChange, Sequence[str]]:
     """Plan exact replacements; the change and a note for each edit."""
-    before = await workspace.read(path)
+    real, before = await _read(workspace, path)
+    if before is None:
+        before = await workspace.read(path)  # says what there is instead
     check_hash(before, expected_hash, path=path)
     file = decode(before, path=path)
     try:
         edited = await asyncio.to_thread(apply_edits, file, edits)
     except InvalidInput as exc:
         raise type(exc)(f"{path}: {exc.message}", code=exc.code) from exc
-    real = (await workspace.locate(path)).path
     return FileChange(real, before, file.with_text(edited.text).encode()), edited.notes
 
 
@@ -115,9 +115,9 @@ class _Draft:
         )
 
     async def _open(self, named: str) -> str:
-        path = (await self._workspace.locate(named)).path
+        path, data = await _read(self._workspace, named)
         if path not in self._before:
-            self._before[path] = self._after[path] = await _read(self._workspace, named)
+            self._before[path] = self._after[path] = data
         return path
 
     async def _move(self, path: str, target: str, data: bytes) -> None:
@@ -129,8 +129,10 @@ class _Draft:
             self._sources[new] = path
 
 
-async def _read(workspace: Workspace, path: str) -> bytes | None:
-    return await workspace.read(path) if (await workspace.locate(path)).exists else None
+async def _read(workspace: Workspace, path: str) -> tuple[str, bytes | None]:
+    """The real path and what the file holds; None when there is none."""
+    where, data = await workspace.look(path)
+    return where.path, await workspace.read(path) if where.is_dir else data  # which says that it is a folder
 
 
 def _dressed(content: str, before: bytes | None, path: str) -> TextFile:
@@ -161,10 +163,10 @@ async def _review(workspace: Workspace, args: Mapping[str, Any]) -> tuple[FileCh
 
 
 async def _delete(workspace: Workspace, args: Mapping[str, Any]) -> tuple[FileChange, ...]:
-    where = await workspace.locate(args["path"])
+    where, data = await workspace.look(args["path"])
     if not where.exists:
         raise FileNotFoundError(f"there is no {args['path']!r} to delete")
-    return () if where.is_dir else (FileChange(where.path, await workspace.read(args["path"]), None),)
+    return () if where.is_dir else (FileChange(where.path, data, None),)
 
 
 async def _move(workspace: Workspace, args: Mapping[str, Any]) -> tuple[FileChange, ...]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from ..core.errors import CodeLabError
-from .changes import FileChange, diff_of
+from .changes import FileChange, at_leisure, diff_of
 from .guarded import LOOK_ALIKES
 from .plans import plan
 from .redact import redact
@@ -47,7 +47,7 @@ async def _preview(name: str, args: Mapping[str, Any], workspace: Workspace) -> 
     changes = await plan(name, args, workspace)
     if changes is None:
         return _text(_pretty(args))
-    return await asyncio.to_thread(_diff, changes, args.get("message"))
+    return await at_leisure(partial(_diff, changes, args.get("message")), changes)
 
 
 def _diff(changes: tuple[FileChange, ...], message: Any) -> Preview:

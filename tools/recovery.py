@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..core.errors import CodeLabError
-from .changes import FileChange
+from .changes import FileChange, at_leisure
 from .context import JournalEntry
 from .plans import plan
 from .spec import Effect, ToolSpec
@@ -56,7 +56,7 @@ async def fingerprint(spec: ToolSpec, args: Mapping[str, Any], workspace: Worksp
         changes = await plan(spec.name, args, workspace)
     except _UNREADABLE:
         return {"before": before, "after": None}
-    told = await asyncio.to_thread(lambda: "\n".join(change.summary() for change in changes or ()))
+    told = await at_leisure(lambda: "\n".join(change.summary() for change in changes or ()), changes or ())
     return {"before": before, "after": _expected(before, changes), "told": told}
 
 
@@ -102,12 +102,12 @@ async def _states_of_call(spec: ToolSpec, args: Mapping[str, Any], workspace: Wo
 
 async def _state(workspace: Workspace, path: str) -> str:
     try:
-        where = await workspace.locate(path)
-        if not where.exists:
-            return _MISSING
-        return _FOLDER if where.is_dir else short_hash(await workspace.read(path))
+        where, data = await workspace.look(path)
     except _UNREADABLE:
         return "unreadable"
+    if not where.exists:
+        return _MISSING
+    return _FOLDER if data is None else short_hash(data)
 
 
 def _expected(before: States, changes: Sequence[FileChange] | None) -> States:

@@ -70,6 +70,7 @@ class Snapshots:
         self._scratch = data_dir.absolute() / "scratch"
         self._indexes: tempfile.TemporaryDirectory[str] | None = None
         self._known: dict[str, _Known] = {}
+        self._indexed: dict[tuple[Path, bool], _Known] = {}
         self._finding = threading.Lock()
         self._stores: dict[tuple[Path, bool], _Store] = {}
 
@@ -89,7 +90,9 @@ class Snapshots:
         if shutil.which("git") is None:
             return None
         store = await self._store(root)
-        known = await asyncio.to_thread(self._index_of, store)
+        known = self._indexed.get((root, store.shadow))
+        if known is None:
+            known = await asyncio.to_thread(self._index_of, store)
         async with known.lock:
             try:
                 return await _written(store, known)
@@ -184,6 +187,7 @@ class Snapshots:
                 with suppress(FileNotFoundError):
                     shutil.copy2(store.index, index)  # with its time: git trusts no file as young as its index
                 self._known[name] = _Known(index)
+            self._indexed[store.root, store.shadow] = self._known[name]
             return self._known[name]
 
 
@@ -191,7 +195,7 @@ async def _written(store: _Store, known: _Known) -> str:
     """Bring our index up to the folder and write its tree; nothing is written where nothing changed."""
     scratch = store.with_index(known.index)
     listed = await scratch.git("ls-files", "-z", "-m", "-d", "-o", "--exclude-standard")
-    names = await asyncio.to_thread(_keepable, store.root, listed.names)
+    names = await asyncio.to_thread(_keepable, store.root, listed.names) if listed.stdout else ()
     if names:
         known.tree = None
         await scratch.git("update-index", "-z", "--add", "--remove", "--replace", "--stdin", stdin=_joined(names))

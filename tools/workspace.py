@@ -44,6 +44,10 @@ class CommandResult:
     timed_out: bool
 
 
+MOST_BYTES = 10_000_000
+"""Of a file that is read whole."""
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """One hit of a search: path, line number from 1, the line (cut to a sane length)."""
@@ -79,8 +83,12 @@ class Workspace(Protocol):
         """Resolve a path inside the jail."""
         ...
 
-    async def read(self, path: str, *, limit: int = 10_000_000) -> bytes:
+    async def read(self, path: str, *, limit: int = MOST_BYTES) -> bytes:
         """Read a regular file of at most `limit` bytes (`TooLarge` beyond)."""
+        ...
+
+    async def look(self, path: str) -> tuple[Location, bytes | None]:
+        """Resolve a path, and read what stands there unless it is a folder."""
         ...
 
     async def write(self, path: str, data: bytes) -> None:

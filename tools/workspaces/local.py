@@ -11,7 +11,7 @@ from pathlib import Path
 from ...core.errors import InvalidInput
 from ..globs import compile_glob
 from ..processes import run_supervised
-from ..workspace import CommandResult, Location, Match
+from ..workspace import MOST_BYTES, CommandResult, Location, Match
 from . import disk, grep
 from .jail import Jail, Parts, text
 from .listing import entries_of, files_below
@@ -50,9 +50,13 @@ class LocalWorkspace:
         """Resolve a path inside the jail."""
         return await asyncio.to_thread(self._locate, path)
 
-    async def read(self, path: str, *, limit: int = 10_000_000) -> bytes:
+    async def read(self, path: str, *, limit: int = MOST_BYTES) -> bytes:
         """Read a regular file."""
         return await asyncio.to_thread(disk.read, self._jail, path, limit)
+
+    async def look(self, path: str) -> tuple[Location, bytes | None]:
+        """Resolve a path, and read what stands there unless it is a folder."""
+        return await asyncio.to_thread(self._look, path)
 
     async def write(self, path: str, data: bytes) -> None:
         """Replace or create a file atomically."""
@@ -124,6 +128,10 @@ class LocalWorkspace:
         except (FileNotFoundError, InvalidInput):
             return Location(path, text(parts), exists=False, is_dir=False)
         return Location(path, text(parts), exists=True, is_dir=stat.S_ISDIR(status.st_mode))
+
+    def _look(self, path: str) -> tuple[Location, bytes | None]:
+        where = self._locate(path)
+        return where, disk.read(self._jail, path, MOST_BYTES) if where.exists and not where.is_dir else None
 
     async def _folder_parts(self, path: str) -> Parts:
         where = await self.locate(path)
