@@ -192,7 +192,11 @@ async def test_a_question_is_known_once_however_often_it_is_asked():
     for _ in range(3):
         await tell(it, ask(ONE))
         it._clock.now += 86_401
-    assert len(it._semantic) == 1
+    both = [it.plan(ask("Why is the sky blue?", stream=stream), MODEL) for stream in (True, False)]
+    assert [await it.find(plan) for plan in both] == [None, None]
+    for plan in both:
+        it.keep(plan, batches([[Text(ANSWER)], [Finish("stop")]]), outcome())
+    assert len(it._semantic) == 2
 
 
 async def test_an_answer_that_has_ended_is_not_given_to_a_similar_question():
