@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
-import orjson
-
 from ..catalog import Model, Provider
 from ..chat import CompletionRequest
 from ..errors import Interrupted, Rejected
 from ..events import Batch, Event
 from .anthropic_events import Message
 from .anthropic_request import forced_json, messages_body
+from .conversation import dumped, translated
 from .http import Http
 from .sse import frames
 from .upstream import Upstream
@@ -31,7 +30,7 @@ class AnthropicAdapter:
         self, model: Model, request: CompletionRequest, *, timeout_s: float
     ) -> AsyncGenerator[Batch, None]:
         """Ask; a batch holds the events of one read from the socket."""
-        body = orjson.dumps(messages_body(model, request))
+        body = dumped(translated(messages_body, model, request))
         message = Message(json_tool=forced_json(model, request.body))
         if not request.streamed:
             answer = message.whole(await self._upstream.whole("/messages", body, timeout_s=timeout_s))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 import orjson
 
+from ..catalog import Model
+from ..chat import Body, CompletionRequest
 from ..errors import Rejected
 
 Message = Mapping[str, Any]
@@ -32,6 +34,26 @@ class Thought(NamedTuple):
 
     text: str
     seal: str
+
+
+def translated(make: Callable[[Model, CompletionRequest], Body], model: Model, request: CompletionRequest) -> Body:
+    """Make a provider's request of the client's.
+
+    Raises:
+        Rejected: The client's has a form that OpenAI's API does not know either.
+    """
+    try:
+        return make(model, request)
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+        raise Rejected(f"The request has a part of a strange form ({type(exc).__name__}: {exc})."[:200]) from exc
+
+
+def dumped(body: Body) -> bytes:
+    """Write a request; `Rejected` if it has what JSON has not (half a character, endless numbers)."""
+    try:
+        return orjson.dumps(body)
+    except TypeError as exc:
+        raise Rejected(f"The request cannot be written as JSON: {exc}."[:200]) from exc
 
 
 def parts_of(message: Message) -> list[Mapping[str, Any]]:

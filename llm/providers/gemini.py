@@ -12,6 +12,7 @@ from ..chat import Body, CompletionRequest
 from ..errors import Interrupted, Refused, Rejected
 from ..events import Batch, Event
 from ..usage import estimate_tokens
+from .conversation import dumped, translated
 from .gemini_cache import Prefixes
 from .gemini_events import Content
 from .gemini_request import generate_body
@@ -37,7 +38,7 @@ class GeminiAdapter:
         self, model: Model, request: CompletionRequest, *, timeout_s: float
     ) -> AsyncGenerator[Batch, None]:
         """Ask; a batch holds the events of one read from the socket."""
-        body, content = generate_body(model, request), Content()
+        body, content = translated(generate_body, model, request), Content()
         if not request.streamed:
             raw = await self._send(self._upstream.whole, model, "generateContent", body, timeout_s)
             yield Batch(self._read(content, [raw]))
@@ -64,7 +65,7 @@ class GeminiAdapter:
         size = {"outputDimensionality": body["dimensions"]} if body.get("dimensions") else {}
         asked = [{"model": name, "content": {"parts": [{"text": text}]}, **size} for text in texts]
         raw = await self._upstream.whole(
-            f"/{name}:batchEmbedContents", orjson.dumps({"requests": asked}), timeout_s=timeout_s
+            f"/{name}:batchEmbedContents", dumped({"requests": asked}), timeout_s=timeout_s
         )
         try:
             vectors = [one["values"] for one in orjson.loads(raw)["embeddings"]]
@@ -88,12 +89,12 @@ class GeminiAdapter:
         path = f"/models/{model.upstream}:{verb}"
         used = self._prefixes.used(model, body) if self._prefixes is not None else body
         try:
-            return await send(path, orjson.dumps(used), timeout_s=timeout_s)
+            return await send(path, dumped(used), timeout_s=timeout_s)
         except (Refused, Rejected):
             if used is body or self._prefixes is None:
                 raise
             self._prefixes.forget(used["cachedContent"])
-        return await send(path, orjson.dumps(body), timeout_s=timeout_s)
+        return await send(path, dumped(body), timeout_s=timeout_s)
 
     def _read(self, content: Content, chunks: list[bytes]) -> list[Event]:
         events: list[Event] = []

@@ -15,6 +15,7 @@ import orjson
 from ..catalog import Model
 from ..chat import Body
 from ..errors import UpstreamError
+from .conversation import dumped
 from .upstream import Upstream
 
 _PREFIX: Final = ("systemInstruction", "tools")
@@ -51,7 +52,7 @@ class Prefixes:
         if "toolConfig" in body or "cachedContent" in body:
             return body
         prefix = {name: body[name] for name in _PREFIX if name in body}
-        raw = orjson.dumps({"model": f"models/{model.upstream}", **prefix})
+        raw = dumped({"model": f"models/{model.upstream}", **prefix})
         if len(raw) < _SMALLEST:
             return body
         key, now = blake2b(raw, digest_size=16).digest(), self._clock()

@@ -13,6 +13,7 @@ from ..chat import Body, CompletionRequest
 from ..dialect import decode_chunks, decode_completion
 from ..errors import Interrupted, ServerFailed
 from ..events import Batch, Event, Extra, Used
+from .conversation import dumped, translated
 from .failures import read_error
 from .http import Http, malformed
 from .sse import frames
@@ -40,7 +41,7 @@ class OpenAIAdapter:
         self, model: Model, request: CompletionRequest, *, timeout_s: float
     ) -> AsyncGenerator[Batch, None]:
         """Ask; the bytes of the answer are not read on the way."""
-        body = orjson.dumps(upstream_body(model, request))
+        body = dumped(translated(upstream_body, model, request))
         if not request.streamed:
             yield self._read(await self._upstream.whole("/chat/completions", body, timeout_s=timeout_s))
             return
@@ -59,7 +60,7 @@ class OpenAIAdapter:
 
     async def embed(self, model: Model, body: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
         """Embed; the vectors are asked for as floats."""
-        asked = orjson.dumps({**body, "model": model.upstream, "encoding_format": "float"})
+        asked = dumped({**body, "model": model.upstream, "encoding_format": "float"})
         raw = await self._upstream.whole("/embeddings", asked, timeout_s=timeout_s)
         try:
             found = orjson.loads(raw)
