@@ -271,3 +271,9 @@ def test_whatever_a_client_sends_is_a_request_or_refused(data) -> None:
         for read in (read_chat, read_embedding):
             with suppress(BadRequest):
                 assert read(json.dumps(shaped).encode())["model"]
+
+
+def test_what_every_chunk_repeats_is_told_once() -> None:
+    seen = Extra({"system_fingerprint": "fp"})
+    frames = streamed([seen, Text("a"), seen, Text("b")])
+    assert frames.count(b"system_fingerprint") == 1
