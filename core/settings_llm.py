@@ -9,11 +9,11 @@ from pydantic import BaseModel, Field, SecretStr
 
 
 class ModelNames(BaseModel):
-    """Which model plays which role."""
+    """Which model plays which role: a name at BASE_URL, or an id or alias of the catalogue."""
 
-    strong: str | None = None
-    fast: str | None = None
-    embed: str | None = None
+    strong: str | None = Field(None, description="Plays `strong`; needed with BASE_URL")
+    fast: str | None = Field(None, description="Plays `fast`; default: the strong one")
+    embed: str | None = Field(None, description="Makes embeddings")
 
 
 class ResponseCacheSettings(BaseModel):
