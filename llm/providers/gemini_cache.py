@@ -51,7 +51,7 @@ class Prefixes:
         """Give the body with its prefix by name, if that is stored; else as it is."""
         if "toolConfig" in body or "cachedContent" in body:
             return body
-        prefix = {name: body[name] for name in _PREFIX if name in body}
+        prefix: Body = {name: body[name] for name in _PREFIX if name in body}
         raw = dumped({"model": f"models/{model.upstream}", **prefix})
         if len(raw) < _SMALLEST:
             return body
