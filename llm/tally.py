@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from msgspec.structs import replace
+
 from .chat import CompletionRequest, Outcome
 from .events import Batch, Event, Finish, Reasoning, Refusal, Text, ToolCall, Used
 from .usage import CHARS_PER_TOKEN, Usage
@@ -46,9 +48,14 @@ class Tally:
 
     def close(self) -> None:
         """Guess what the provider did not tell: for an answer that broke off, or was left."""
-        if self._told or not (self._said or self._frames or self._outcome.attempts):
+        if not (self._told or self._said or self._frames or self._outcome.attempts):
             return
         said = -(-self._said * 10 // round(CHARS_PER_TOKEN * 10)) + self._frames
+        if self._told:
+            usage = self._outcome.usage
+            if usage.estimated and not self._outcome.finish:  # the prompt is known, the answer was not yet counted
+                self._outcome.usage = replace(usage, output_tokens=max(said, usage.output_tokens))
+            return
         asked = prompt_tokens(self._request) if said or self._outcome.finish else 0
         self._outcome.usage = Usage(asked, said, estimated=True)
 
