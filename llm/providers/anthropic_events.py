@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
+from msgspec.structs import replace
 
 from ..events import Event, Finish, Reasoning, Text, ToolCall, Used
 from ..usage import Usage
@@ -58,13 +59,14 @@ class Message:
         error: What the provider said went wrong, if anything did.
     """
 
-    __slots__ = ("_calls", "_empty", "_json_tool", "_usage", "done", "error", "over")
+    __slots__ = ("_calls", "_early", "_empty", "_json_tool", "_usage", "done", "error", "over")
 
     def __init__(self, *, json_tool: bool) -> None:
         self._json_tool = json_tool
         self._calls: dict[int, int] = {}
         self._empty: set[int] = set()
         self._usage: dict[str, Any] = {}
+        self._early = False  # the prompt is counted already: told with the first word, for who leaves before the last
         self.done = self.over = False
         self.error: Any = None
 
@@ -89,7 +91,7 @@ class Message:
         """Read one event of a stream."""
         try:
             said = orjson.loads(data)
-            kind = said["type"]
+            kind, before = said["type"], len(into)
             if kind == "content_block_delta":
                 self._delta(said["index"], said["delta"], into)
             elif kind == "content_block_start":
@@ -98,6 +100,9 @@ class Message:
                 self._stop(said["index"], into)
             else:
                 self._frame(kind, said, into)
+            if self._early and len(into) > before:
+                self._early = False
+                into.append(Used(replace(read_usage(self._usage), estimated=True), dict(self._usage)))
         except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError) as exc:
             raise malformed() from exc
 
@@ -105,6 +110,7 @@ class Message:
         """Read what is around the blocks; the sums of the end are laid over what the start told."""
         if kind == "message_start":
             self._usage = dict(said["message"].get("usage") or {})
+            self._early = bool(self._usage)
         elif kind == "message_delta":
             told = said.get("usage") or {}
             self._usage |= {name: value for name, value in told.items() if value is not None}

@@ -2,10 +2,12 @@
 
 import pytest
 
-from codelab.llm.chat import Caller, CompletionRequest
+from codelab.llm.chat import Caller, CompletionRequest, Outcome
 from codelab.llm.errors import Rejected
 from codelab.llm.events import Reasoning
 from codelab.llm.providers.anthropic_request import messages_body, version_of
+from codelab.llm.tally import Tally
+from codelab.llm.usage import Usage
 from tests.llm.providers.dialects import ANTHROPIC, KEY, answered, asking, connected, model_at
 from tests.support.upstream import frame, silent, upstream, whole
 
@@ -170,7 +172,7 @@ async def test_39431_a_thought_is_told_as_it_is_thought():
     thinking = {"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": "Hm"}}
     async with upstream(silent(frame(thinking))) as up, connected(ANTHROPIC, up.url) as (adapter, model, _):
         stream = adapter.answer(model, asking(stream=True), timeout_s=5)
-        assert (await anext(stream)).events == [Reasoning("Hm")]
+        assert list((await anext(stream)).events) == [Reasoning("Hm")]
         await stream.aclose()
 
 
@@ -181,3 +183,17 @@ async def test_the_headers():
         headers = up.asked[0].headers
     assert [headers[name] for name in ("x-api-key", "anthropic-version", "anthropic-beta")] == [KEY, "2023-06-01", "x"]
     assert "authorization" not in headers
+
+
+async def test_of_an_answer_that_is_left_the_prompt_is_paid_as_it_was_counted():
+    """What Anthropic counted at the start holds, cached part included; only the answer is guessed."""
+    usage = {"input_tokens": 10, "cache_read_input_tokens": 90_000, "output_tokens": 1}
+    start = frame({"type": "message_start", "message": {"usage": usage}})
+    word = frame({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "x" * 360}})
+    request, outcome = asking(stream=True), Outcome(attempts=1)
+    async with upstream(silent(start, word)) as up, connected(ANTHROPIC, up.url) as (adapter, model, _):
+        stream, tally = adapter.answer(model, request, timeout_s=5), Tally(request, outcome)
+        tally.see(await anext(stream))
+        await stream.aclose()
+        tally.close()
+    assert outcome.usage == Usage(90_010, 100, cached_tokens=90_000, estimated=True)
