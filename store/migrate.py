@@ -1,4 +1,7 @@
-"""Bring a database to the newest schema, or refuse to start on an older one."""
+"""Bring a database to the newest schema, or refuse to start on an older one.
+
+Alembic is imported only when there is something to do: a start on a database at head does without it.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,9 @@ import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.pool import NullPool
 
 from ..core.errors import ConfigError
@@ -19,11 +19,16 @@ from .engine import Database
 from .locking import file_lock, lock_beside
 from .models import Base
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 
 def alembic_config(connection: Connection | None = None) -> Config:
     """Make Alembic's configuration: the packaged scripts, the models, an open connection."""
+    from alembic.config import Config  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     config.attributes.update(connection=connection, metadata=Base.metadata)
@@ -57,15 +62,22 @@ async def upgrade(database: Database) -> None:
         await checkpoints.setup()
 
 
-def head_revision() -> str | None:
-    """Name the newest step."""
-    return ScriptDirectory.from_config(alembic_config()).get_current_head()
+def head_revision() -> str:
+    """Name the newest step: they are numbered."""
+    return max(script.stem[:4] for script in (_SCRIPTS / "versions").glob("[0-9]*.py"))
 
 
 async def current_revision(database: Database) -> str | None:
     """Name the step the database stands at; None when it has no schema."""
     async with database.engine.connect() as connection:
-        return await connection.run_sync(lambda c: MigrationContext.configure(c).get_current_revision())
+        return await connection.run_sync(_revision)
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return found
 
 
 def _upgrade_sqlite(database: Database) -> None:
@@ -86,7 +98,9 @@ def _upgrade(database: Database) -> None:
     try:
         with engine.begin() as connection:
             _lock_postgres(connection, database)
-            if MigrationContext.configure(connection).get_current_revision() != head_revision():
+            if _revision(connection) != head_revision():
+                from alembic import command  # noqa: PLC0415
+
                 command.upgrade(alembic_config(connection), "head")
     finally:
         engine.dispose()

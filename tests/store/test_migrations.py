@@ -6,6 +6,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect, select, text
 
 from codelab.core.errors import ConfigError
@@ -74,6 +75,10 @@ def _differences(connection: Connection) -> list:
 async def test_models_and_migrations_agree(database: Database) -> None:
     async with database.engine.connect() as connection:
         assert await connection.run_sync(_differences) == []
+
+
+def test_the_newest_step_is_the_one_with_the_highest_number() -> None:
+    assert head_revision() == ScriptDirectory.from_config(alembic_config()).get_current_head()
 
 
 async def test_a_new_database_is_for_its_owner_alone(tmp_path: Path) -> None:
