@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import String, Update, bindparam, func, select
+from sqlalchemy import Select, String, Update, bindparam, func, select
 
 from ..core.errors import NotFound
 from ..core.types import utc_now
@@ -15,6 +16,7 @@ from .models import ThreadRow
 from .models.base import table_of
 from .prepared import Session, prepared
 from .records import Append, LoggedEvent, Move, NewEvent
+from .several import filled, one_of, size_for
 from .texts import dump_json
 
 _THREADS: Final = table_of(ThreadRow)
@@ -39,12 +41,16 @@ _MOVE: Final = prepared(
 _LOCK: Final = prepared(
     select(_THREADS.c.id).where(_THREADS.c.id == bindparam("thread")).with_for_update(key_share=True)
 )
-_HEADS: Final = (
-    select(_THREADS.c.id, _THREADS.c.last_seq, _THREADS.c.owner_id, _THREADS.c.tenant_id)
-    .where(_THREADS.c.id.in_(bindparam("threads", expanding=True)))
-    .order_by(_THREADS.c.id)
-    .with_for_update(key_share=True)
-)
+
+
+@cache
+def _heads(size: int) -> Select[Any]:
+    return prepared(
+        select(_THREADS.c.id, _THREADS.c.last_seq, _THREADS.c.owner_id, _THREADS.c.tenant_id)
+        .where(one_of(_THREADS.c.id, "thread", size))
+        .order_by(_THREADS.c.id)
+        .with_for_update(key_share=True)
+    )
 
 
 class LogTransaction:
@@ -95,12 +101,14 @@ class LogTransaction:
 
         Args:
             appends: In any order: the threads are locked in one.
-            moving: An update of the row `:thread` that adds `:count` to `last_seq`; the rest is each one's `moves`.
+            moving: A prepared update of the row `:thread` that adds `:count` to `last_seq`; each one's `moves` are the
+                rest of its parameters.
 
         Raises:
             NotFound: One of the threads is gone.
         """
-        found = await self.session.execute(_HEADS, {"threads": [append.thread_id for append in appends]})
+        ids = [append.thread_id for append in appends]
+        found = await self.session.execute(_heads(size_for(ids)), filled("thread", ids))
         heads = {row.id: row for row in found}
         if len(heads) < len(appends):
             raise NotFound("There is no such thread")
@@ -109,7 +117,7 @@ class LogTransaction:
             event for append in appends for event in _logged(append, after=heads[append.thread_id].last_seq, at=at)
         ]
         moves = [{"thread": append.thread_id, "count": len(append.events), **append.moves} for append in appends]
-        await self.session.execute(moving, moves)
+        await self.session.change(moving, moves)
         await insert(self.session, logged, {row.id: (row.owner_id, row.tenant_id) for row in heads.values()})
         self.written += logged
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from sqlalchemy import CursorResult, Executable, and_, bindparam
+from sqlalchemy import Executable, and_, bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..core.errors import Conflict
@@ -65,8 +65,8 @@ class Lease:
             raise LostLease(TAKEN)
 
 
-async def prove_all(session: AsyncSession, statement: Executable, rows: Sequence[dict[str, Any]]) -> None:
-    """Change the own rows of several runs, each `where(HELD)` with its token among the parameters.
+async def prove_all(session: Transaction, statement: Executable, rows: Sequence[dict[str, Any]]) -> None:
+    """Change the own rows of several runs by a prepared statement `where(HELD)`, whose parameters hold each token.
 
     Raises:
         LostLease: One of the leases is lost; which, is not known.
@@ -74,6 +74,5 @@ async def prove_all(session: AsyncSession, statement: Executable, rows: Sequence
     if not rows:
         return
     ordered = sorted(rows, key=itemgetter("run"))  # the heartbeat locks many rows too
-    done = cast("CursorResult[Any]", await session.execute(statement, ordered))
-    if done.rowcount != len(rows):
+    if await session.change(statement, ordered) != len(rows):
         raise LostLease(TAKEN)

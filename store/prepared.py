@@ -5,7 +5,7 @@ SQLAlchemy executes a statement in ten times the time that SQLite takes for it, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, TypeVar
 
@@ -87,17 +87,29 @@ class Transaction:
         """Execute a prepared statement, for one set of values or for each of a list."""
         if not is_prepared(statement):
             raise TypeError("only prepared statements here; `Database.transaction` takes any")
-        for values in params[:-1] if isinstance(params, list) else ():
-            await self.execute(statement, values)
-        values = params[-1] if isinstance(params, list) else params or {}
+        if isinstance(params, list):
+            await self.change(statement, params)
+            return _nothing()
+        values = params or {}
         plan = _plan(statement, self.dialect, tuple(values) if statement.is_insert else ())
         return plan.read(await self.run(plan.sql, plan.bind(values)))
 
+    async def change(self, statement: Any, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Execute a prepared statement that returns nothing for some sets of values; how many rows it changed."""
+        plan = _plan(statement, self.dialect, tuple(rows[0]) if statement.is_insert else ())
+        changed: int = await self._hand(_change, plan.sql, [plan.bind(values) for values in rows])
+        return changed
+
     async def run(self, sql: str, values: Any) -> Rows:
         """Have the driver run a statement of its own dialect; its rows."""
+        rows: Rows = await self._hand(_fetch, sql, values)
+        return rows
+
+    async def _hand(self, to: Callable[[Any, str, Any], Awaitable[Any]], sql: str, values: Any) -> Any:
+        """Let the driver work; its errors are told as SQLAlchemy tells them."""
         dialect: Any = self.dialect
         try:
-            return await _fetch(await self._connected(), sql, values)
+            return await to(await self._connected(), sql, values)
         except dialect.loaded_dbapi.Error as exc:
             gone = dialect.is_disconnect(exc, None, None)
             if gone:
@@ -124,8 +136,8 @@ class Session(Transaction, AsyncSession):
         return self.get_bind().dialect
 
     async def execute(self, statement: Any, params: Any = None, **more: Any) -> Result[Any]:
-        """Execute; a prepared statement for one set of values goes the short way."""
-        if more or isinstance(params, list) or not is_prepared(statement):
+        """Execute; a prepared statement goes the short way."""
+        if more or not is_prepared(statement):
             return await AsyncSession.execute(self, statement, params, **more)
         return await super().execute(statement, params)
 
@@ -169,3 +181,16 @@ async def _fetch(driver: Any, sql: str, values: Any) -> Rows:
     cursor = await driver.execute(sql, values)
     rows: Rows = await cursor.fetchall() if cursor.description else ()
     return rows
+
+
+async def _change(driver: Any, sql: str, values: Sequence[Any]) -> int:
+    if isinstance(driver, OneTripConnection):
+        return await driver.change(sql, values)
+    async with driver.cursor() as cursor:
+        await cursor.executemany(sql, values)
+        changed: int = cursor.rowcount
+        return changed
+
+
+def _nothing() -> Result[Any]:
+    return IteratorResult(SimpleResultMetaData([]), iter(()))

@@ -48,6 +48,10 @@ class OneTripConnection(SteadyConnection):
         """Run a statement and give all its rows."""
         return await self.work(lambda connection: connection.execute(sql, parameters).fetchall())
 
+    async def change(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
+        """Run a statement for each of some parameters; how many rows it changed."""
+        return await self.work(lambda connection: connection.executemany(sql, rows).rowcount)
+
     async def rollback(self) -> None:
         """Roll back, if there is anything to roll back: the pool asks each time."""
         if self._conn.in_transaction:
@@ -89,6 +93,10 @@ class InlineConnection(OneTripConnection):
     async def fetch(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
         """Run a statement and give all its rows."""
         return self._conn.execute(sql, parameters).fetchall()
+
+    async def change(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
+        """Run a statement for each of some parameters; how many rows it changed."""
+        return self._conn.executemany(sql, rows).rowcount
 
     async def commit(self) -> None:
         """Commit here and now."""

@@ -98,7 +98,7 @@ class Births:
 
     async def _commit(self, births: Sequence[Birth]) -> Sequence[Born | CodeLabError]:
         told: dict[Birth, Born | CodeLabError] = {}
-        async with self._queue.log.transaction() as writing:
+        async with self._queue.log.direct() as writing:
             for turn in _turns(births):
                 ready = await _places(writing, turn, told)
                 if ready:
@@ -128,7 +128,7 @@ async def _places(
     """Find out where runs of a thread each can be stored; who cannot is told why."""
     session, ready = writing.session, []
     known = await found(session, [birth.thread_id for birth in births if birth.thread_id is not None])
-    inflight = await inflight_of(session, known)
+    inflight = await inflight_of(session, list(known))
     for birth in births:
         row = known.get(birth.thread_id or "")
         try:

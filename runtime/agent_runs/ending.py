@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import and_, bindparam, case, exists, literal, or_
+from sqlalchemy import and_, bindparam, case, exists, func, literal, or_
 
 from ...core.types import RunStatus, ThreadStatus, utc_now
 from ...store.checkpoints_batch import Batches
@@ -16,6 +16,7 @@ from ...store.lease import HELD, Lease, prove_all
 from ...store.models import RunRow, ThreadRow
 from ...store.models.base import table_of
 from ...store.outage import is_ones_own
+from ...store.prepared import prepared
 from ...store.records import Append, NewEvent
 from ..runs.claiming import of_graph
 from ..runs.engine import Ending
@@ -35,7 +36,7 @@ _DUE: Final = or_(_RUNS.c.not_before.is_(None), _RUNS.c.not_before <= bindparam(
 _QUEUED: Final = exists().where(
     and_(_RUNS.c.thread_id == _THREADS.c.id, _RUNS.c.status == RunStatus.PENDING.value, _DUE)
 )
-_REST: Final = (
+_REST: Final = prepared(
     _THREADS.update()
     .where(_THREADS.c.id == bindparam("thread"))
     .values(
@@ -43,12 +44,12 @@ _REST: Final = (
         status=case((_QUEUED, literal(ThreadStatus.BUSY.value)), else_=bindparam("new_status")),
         interrupts=bindparam("new_interrupts", type_=_THREADS.c.interrupts.type),
         error=bindparam("new_error", type_=_THREADS.c.error.type),
-        expires_at=case((bindparam("lingers"), bindparam("until")), else_=_THREADS.c.expires_at),
+        expires_at=func.coalesce(bindparam("until", type_=_THREADS.c.expires_at.type), _THREADS.c.expires_at),
         updated_at=bindparam("now"),
         state_updated_at=bindparam("now"),
     )
 )
-_END: Final = (
+_END: Final = prepared(
     _RUNS.update()
     .where(HELD)
     .values(
@@ -59,7 +60,7 @@ _END: Final = (
         updated_at=bindparam("now"),
     )
 )
-_DROP: Final = _RUNS.delete().where(HELD)
+_DROP: Final = prepared(_RUNS.delete().where(HELD))
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class Ends:
         await self._webhooks.enqueue(writing.session, end.run, url, told)
 
     async def _commit(self, ends: Sequence[End]) -> Sequence[None]:
-        async with self._log.transaction() as writing:
+        async with self._log.direct() as writing:
             await self.settle(writing, ends)
         return [None] * len(ends)
 
@@ -149,8 +150,7 @@ def _append(end: End) -> Append:
         "new_status": rest.thread_status.value,
         "new_interrupts": rest.interrupts,
         "new_error": ending.error,
-        "lingers": bool(run.kwargs and run.kwargs.get("temporary")),
-        "until": end.at + LINGER,
+        "until": end.at + LINGER if run.kwargs and run.kwargs.get("temporary") else None,
         "now": end.at,
     }
     return Append(run.thread_id, [*end.said, NewEvent("run.finished", finished)], run.id, run.attempt, moves)

@@ -2,62 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import bindparam, delete, or_, select, update
+from sqlalchemy import Select, and_, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...core.types import Principal, RunStatus, ThreadStatus, utc_now
 from ...store.appending import LogTransaction
 from ...store.lease import Lease
 from ...store.models import RunRow, ThreadRow
+from ...store.models.base import table_of
+from ...store.prepared import Transaction, prepared
+from ...store.several import filled, one_of, size_for
 from ..runs.repository import ACTIVE, GRAPH, HOLD
 from ..scope import mine
 
-_ACTIVE = select(RunRow.thread_id, RunRow.id, RunRow.status).where(
-    RunRow.thread_id.in_(bindparam("threads", expanding=True)),
-    RunRow.status.in_(ACTIVE),
-    or_(RunRow.not_before.is_(None), RunRow.not_before <= bindparam("now"), RunRow.status == RunStatus.RUNNING),
+_RUNS: Final = table_of(RunRow)
+_MINE_STILL: Final = and_(
+    _RUNS.c.id == bindparam("run"), _RUNS.c.status == RunStatus.PENDING.value, _RUNS.c.attempt == 0
+)
+_FORGET: Final = prepared(_RUNS.delete().where(_MINE_STILL).returning(_RUNS.c.id))
+_DROP: Final = prepared(
+    _RUNS.update()
+    .where(_MINE_STILL)
+    .values(
+        status=RunStatus.INTERRUPTED.value,
+        reason="cancelled",
+        ended_at=bindparam("now"),
+        updated_at=bindparam("now"),
+    )
+    .returning(_RUNS.c.id)
+)
+_STOP: Final = prepared(
+    _RUNS.update()
+    .where(
+        _RUNS.c.id == bindparam("run"),
+        or_(*(_RUNS.c.status == status.value for status in ACTIVE)),
+        _RUNS.c.kind != HOLD,
+    )
+    .values(cancel_requested=True, cancel_action=bindparam("action"), updated_at=bindparam("now"))
+    .returning(_RUNS.c.id)
 )
 
 
-async def inflight(session: AsyncSession, thread_id: str) -> dict[str, str]:
+@cache
+def _active(size: int) -> Select[Any]:
+    due = or_(_RUNS.c.not_before.is_(None), _RUNS.c.not_before <= bindparam("now"))
+    running, pending = (_RUNS.c.status == status.value for status in (RunStatus.RUNNING, RunStatus.PENDING))
+    return prepared(
+        select(_RUNS.c.thread_id, _RUNS.c.id, _RUNS.c.status).where(
+            one_of(_RUNS.c.thread_id, "thread", size), or_(running, and_(pending, due))
+        )
+    )
+
+
+async def inflight(session: Transaction, thread_id: str) -> dict[str, str]:
     """Name a thread's runs that run or are due, with their status. One that starts later does not count."""
     return (await inflight_of(session, [thread_id])).get(thread_id, {})
 
 
-async def inflight_of(session: AsyncSession, thread_ids: Collection[str]) -> dict[str, dict[str, str]]:
+async def inflight_of(session: Transaction, thread_ids: Sequence[str]) -> dict[str, dict[str, str]]:
     """As `inflight` for several threads; those without such runs are left out."""
     found: dict[str, dict[str, str]] = {}
     if thread_ids:
-        for row in await session.execute(_ACTIVE, {"threads": list(thread_ids), "now": utc_now()}):
+        asked = filled("thread", thread_ids) | {"now": utc_now()}
+        for row in await session.execute(_active(size_for(thread_ids)), asked):
             found.setdefault(row.thread_id, {})[row.id] = row.status
     return found
 
 
-async def drop_pending(session: AsyncSession, run_id: str, *, delete_row: bool) -> bool:
+async def drop_pending(session: Transaction, run_id: str, *, delete_row: bool) -> bool:
     """End a run that was not claimed yet; False when it was."""
-    mine_still = RunRow.id == run_id, RunRow.status == RunStatus.PENDING, RunRow.attempt == 0
-    if delete_row:
-        gone: Any = delete(RunRow).where(*mine_still).returning(RunRow.id)
-    else:
-        now = utc_now()
-        ended = {"status": RunStatus.INTERRUPTED, "reason": "cancelled", "ended_at": now, "updated_at": now}
-        gone = update(RunRow).where(*mine_still).values(**ended).returning(RunRow.id)
-    return (await session.execute(gone, execution_options={"synchronize_session": False})).first() is not None
+    statement, more = (_FORGET, {}) if delete_row else (_DROP, {"now": utc_now()})
+    return (await session.execute(statement, {"run": run_id, **more})).first() is not None
 
 
-async def ask_to_stop(session: AsyncSession, run_ids: Sequence[str], action: str) -> Sequence[str]:
+async def ask_to_stop(session: Transaction, run_ids: Sequence[str], action: str) -> Sequence[str]:
     """Note on active runs that they shall stop; the ids of those that are active."""
-    asked = (
-        update(RunRow)
-        .where(RunRow.id.in_(run_ids), RunRow.status.in_(ACTIVE), RunRow.kind != HOLD)
-        .values(cancel_requested=True, cancel_action=action, updated_at=utc_now())
-        .returning(RunRow.id)
-        .execution_options(synchronize_session=False)
-    )
-    return (await session.scalars(asked)).all()
+    stopped: list[str] = []
+    for run_id in sorted(run_ids):
+        asked = await session.execute(_STOP, {"run": run_id, "action": action, "now": utc_now()})
+        stopped += asked.scalars()
+    return stopped
 
 
 async def unfinished(session: AsyncSession, thread_id: str) -> dict[str, str]:

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import bindparam, func, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Select, bindparam, func, select
 
 from ...core.errors import Conflict, NotFound
 from ...core.types import Principal, ThreadStatus, new_id, utc_now
 from ...store.models import RunRow, ThreadRow
 from ...store.models.base import table_of
+from ...store.prepared import Transaction, prepared
 from ...store.rows import insert_rows
+from ...store.several import filled, one_of, size_for
 from ..threads.repository import new_thread
 
 NO_THREAD: Final = "Thread or assistant not found."
 _THREADS: Final = table_of(ThreadRow)
-_FOUND: Final = (
-    select(
-        *(_THREADS.c[name] for name in ("id", "owner_id", "tenant_id", "workspace_id")),
-        *(_THREADS.c[name] for name in ("last_seq", "metadata", "interrupts")),
-    )
-    .where(_THREADS.c.id.in_(bindparam("threads", expanding=True)))
-    .order_by(_THREADS.c.id)
-    .with_for_update(key_share=True)
-)
-_OCCUPY: Final = (
+_FOUND: Final = ("id", "owner_id", "tenant_id", "workspace_id", "last_seq", "metadata", "interrupts")
+_OCCUPY: Final = prepared(
     _THREADS.update()
     .where(_THREADS.c.id == bindparam("thread"))
     .values(
@@ -57,11 +51,22 @@ class Standing:
     interrupts: Mapping[str, Any] = field(default_factory=dict)
 
 
-async def found(session: AsyncSession, thread_ids: Collection[str]) -> Mapping[str, Any]:
+@cache
+def _found(size: int) -> Select[Any]:
+    return prepared(
+        select(*(_THREADS.c[name] for name in _FOUND))
+        .where(one_of(_THREADS.c.id, "thread", size))
+        .order_by(_THREADS.c.id)
+        .with_for_update(key_share=True)
+    )
+
+
+async def found(session: Transaction, thread_ids: Sequence[str]) -> Mapping[str, Any]:
     """Fetch threads, whosever they are, and keep everybody else from changing them until the transaction ends."""
     if not thread_ids:
         return {}
-    return {row.id: row for row in await session.execute(_FOUND, {"threads": list(thread_ids)})}
+    rows = await session.execute(_found(size_for(thread_ids)), filled("thread", thread_ids))
+    return {row.id: row for row in rows}
 
 
 def standing(principal: Principal, thread_id: str | None, row: Any, *, create: bool) -> Standing:
@@ -80,7 +85,7 @@ def standing(principal: Principal, thread_id: str | None, row: Any, *, create: b
     return Standing(thread_id, fresh=False, last_seq=row.last_seq, meta=row.metadata, interrupts=row.interrupts)
 
 
-async def occupy(session: AsyncSession, runs: Sequence[tuple[Principal, Standing, RunRow]]) -> None:
+async def occupy(session: Transaction, runs: Sequence[tuple[Principal, Standing, RunRow]]) -> None:
     """Note runs on their threads, each of which is busy from now on, unless its run starts later."""
     now = utc_now()
     new: list[ThreadRow] = []
@@ -98,4 +103,4 @@ async def occupy(session: AsyncSession, runs: Sequence[tuple[Principal, Standing
     if new:
         await insert_rows(session, *sorted(new, key=lambda row: row.id))
     if old:
-        await session.execute(_OCCUPY, old)
+        await session.change(_OCCUPY, old)

@@ -18,7 +18,6 @@ from typing import Any, Final
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...core.errors import CodeLabError, Conflict, NotFound
 from ...core.types import Principal, RunStatus, utc_now
@@ -26,6 +25,7 @@ from ...store.checkpoints import Checkpoints
 from ...store.engine import Database
 from ...store.lease import Lease
 from ...store.models import RunRow, ThreadRow
+from ...store.prepared import Session
 from ...store.rows import insert_rows
 from ...store.wakeups import Wakeups
 from ..agent_runs.repository import inflight
@@ -116,7 +116,7 @@ class Holds:
             await asyncio.sleep(0.01)
 
     async def _still(
-        self, session: AsyncSession, principal: Principal, thread_id: str, new: ThreadRow | None
+        self, session: Session, principal: Principal, thread_id: str, new: ThreadRow | None
     ) -> ThreadRow | None:
         """The thread, locked; None while another hold is on it."""
         if new is not None:
@@ -157,7 +157,7 @@ class Holds:
             self._wakeups.ready(waiting)
 
 
-async def _finish(session: AsyncSession, held: Held) -> None:
+async def _finish(session: Session, held: Held) -> None:
     its_row = ThreadRow.id == held.thread.id
     if held.drop:
         await session.execute(delete(ThreadRow).where(its_row))
