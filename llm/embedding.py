@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ..core.errors import CodeLabError
@@ -16,7 +16,7 @@ from .seams import Budgets, Ledger
 from .tally import most_tokens
 from .usage import Usage
 
-Ask = Callable[[Model, Mapping[str, Any], Outcome], Awaitable[dict[str, Any]]]
+Ask = Callable[[CompletionRequest, Model, Outcome], Awaitable[dict[str, Any]]]
 MAX_INPUTS: Final = 2_048
 
 
@@ -62,12 +62,6 @@ class Embedder:
             self.ledger.add(request, outcome)
         return _response(model.id, vectors, outcome.usage), outcome
 
-    async def texts(self, texts: Sequence[str], *, model: str, request: CompletionRequest) -> list[Vector]:
-        """Embed texts on behalf of `request`; for parts of the gateway that compare meanings."""
-        body = {"model": model, "input": list(texts)}
-        answer, _ = await self.embed(CompletionRequest(body=body, caller=request.caller, controls=request.controls))
-        return [one["embedding"] for one in answer["data"]]
-
     def _model(self, name: str) -> Model:
         model = self.catalogue.find(name)
         if "embed" not in model.capabilities:
@@ -92,7 +86,8 @@ class Embedder:
         reservation = await self.budgets.reserve(request.caller, most)
         outcome.cache = "miss"
         try:
-            answer = await self.ask(model, {**request.body, "model": model.id, "input": inputs}, outcome)
+            body = {**request.body, "model": model.id, "input": inputs}
+            answer = await self.ask(replace(request, body=body), model, outcome)
             told = answer.get("usage") or {}
             outcome.usage, outcome.raw_usage = Usage(told.get("prompt_tokens") or 0, estimated=not told), told
             outcome.cost = self.cost(model.price, outcome.usage)

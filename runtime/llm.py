@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from ..core.events import EventBus
 from ..core.settings import Settings
+from ..core.settings_llm import LLMSettings
 from ..core.types import Principal
 from ..llm import prices
 from ..llm.accounting.budgets import NoBudgets, SqlBudgets
 from ..llm.accounting.ledger import NoLedger, SqlLedger
-from ..llm.cache.build import Caches, build_cache
+from ..llm.cache.build import Caches, Embed, build_cache
+from ..llm.cache.embeddings import Vector
 from ..llm.catalog import Catalogue, Model
 from ..llm.catalog_load import load_catalogue
 from ..llm.chat import AGENT, Body, Caller, CompletionRequest, Controls, Outcome
 from ..llm.embedding import Embedder
 from ..llm.gateway import Answering, Gateway, Parts
-from ..llm.providers.registry import Adapters, build_adapters
+from ..llm.providers.registry import build_adapters
 from ..llm.resilience.attempts import Upstreams
 from ..llm.resilience.build import build_attempts
 from ..llm.routing.router import CatalogueRouter
@@ -69,54 +71,25 @@ async def open_gateway(
     Raises:
         ConfigError: The catalogue cannot be read, or names a provider that does not exist.
     """
-    catalogue = load_catalogue(settings.llm)
+    llm = settings.llm
+    catalogue = load_catalogue(llm)
     adapters = build_adapters(catalogue)
+    meanings = _Meanings(llm.semantic.model or "embed")
     async with AsyncExitStack() as stack:
         stack.push_async_callback(adapters.close)
-        wired = await _wire(settings, catalogue, adapters, stack, database=database, bus=bus or EventBus())
-        yield wired
-
-
-async def _wire(
-    settings: Settings,
-    catalogue: Catalogue,
-    adapters: Adapters,
-    stack: AsyncExitStack,
-    *,
-    database: Database | None,
-    bus: EventBus,
-) -> ModelGateway:
-    llm = settings.llm
-    ledger: SqlLedger | NoLedger = NoLedger()
-    budgets: SqlBudgets | NoBudgets = NoBudgets()
-    if database is not None and llm.ledger.enabled:
-        ledger = await stack.enter_async_context(SqlLedger(database, llm.ledger, _baseline(catalogue)))
-    if database is not None and llm.budgets.enabled:
-        budgets = await stack.enter_async_context(SqlBudgets(database, llm.budgets, bus))
-
-    async def embed(texts: list[str]) -> list[list[float]]:
-        asked = CompletionRequest(body={"model": "embed"}, caller=_ITSELF, controls=AGENT)
-        return await embedder.texts(texts, model=llm.semantic.model or "embed", request=asked)
-
-    caches = build_cache(
-        settings=llm.cache,
-        semantic=llm.semantic,
-        data_dir=None if database is None or database.in_memory else settings.data_dir,
-        redis_url=settings.redis.url,
-        embed=embed if llm.semantic.model or catalogue.playing("embed") else None,
-    )
-    stack.push_async_callback(caches.close)
-    upstreams = build_attempts(adapters, llm)
-
-    async def ask(model: Model, body: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
-        asked = CompletionRequest(body=dict(body), caller=_ITSELF, controls=AGENT)
-        return await upstreams.embed(asked, model, outcome)
-
-    embedder = Embedder(
-        catalogue=catalogue, ask=ask, cache=caches.embeddings, budgets=budgets, ledger=ledger, cost=prices.cost
-    )
-    gateway = Gateway(
-        Parts(
+        ledger, budgets = await _accounts(stack, llm, catalogue, database, bus or EventBus())
+        caches = _caches(settings, catalogue, database, meanings)
+        stack.push_async_callback(caches.close)
+        upstreams = build_attempts(adapters, llm)
+        meanings.embedder = embedder = Embedder(
+            catalogue=catalogue,
+            ask=upstreams.embed,
+            cache=caches.embeddings,
+            budgets=budgets,
+            ledger=ledger,
+            cost=prices.cost,
+        )
+        parts = Parts(
             models=catalogue.models,
             router=CatalogueRouter(catalogue, llm.routing),
             attempts=upstreams,
@@ -126,20 +99,63 @@ async def _wire(
             cost=prices.cost,
             offline=llm.resilience.offline,
         )
-    )
-    stack.push_async_callback(gateway.close)
-    return ModelGateway(
-        gateway=gateway,
-        catalogue=catalogue,
-        upstreams=upstreams,
-        caches=caches,
-        ledger=ledger,
-        budgets=budgets,
-        embedder=embedder,
+        gateway = Gateway(parts)
+        stack.push_async_callback(gateway.close)
+        yield ModelGateway(
+            gateway=gateway,
+            catalogue=catalogue,
+            upstreams=upstreams,
+            caches=caches,
+            ledger=ledger,
+            budgets=budgets,
+            embedder=embedder,
+        )
+
+
+class _Meanings:
+    """Vectors for the semantic cache, from the embedder that is wired after it.
+
+    Args:
+        model: Which model's.
+    """
+
+    embedder: Embedder
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+
+    async def __call__(self, texts: list[str]) -> list[Vector]:
+        asked = CompletionRequest(body={"model": self._model, "input": texts}, caller=_ITSELF, controls=AGENT)
+        answer, _ = await self.embedder.embed(asked)
+        return [one["embedding"] for one in answer["data"]]
+
+
+async def _accounts(
+    stack: AsyncExitStack, llm: LLMSettings, catalogue: Catalogue, database: Database | None, bus: EventBus
+) -> tuple[SqlLedger | NoLedger, SqlBudgets | NoBudgets]:
+    """Open the ledger and the budgets, where there is a database and nobody turned them off."""
+    ledger: SqlLedger | NoLedger = NoLedger()
+    budgets: SqlBudgets | NoBudgets = NoBudgets()
+    if database is not None and llm.ledger.enabled:
+        ledger = await stack.enter_async_context(SqlLedger(database, llm.ledger, _baseline(catalogue)))
+    if database is not None and llm.budgets.enabled:
+        budgets = await stack.enter_async_context(SqlBudgets(database, llm.budgets, bus))
+    return ledger, budgets
+
+
+def _caches(settings: Settings, catalogue: Catalogue, database: Database | None, embed: Embed) -> Caches:
+    """Wire the caches; what has no database leaves no file either."""
+    semantic = settings.llm.semantic
+    return build_cache(
+        settings=settings.llm.cache,
+        semantic=semantic,
+        data_dir=None if database is None or database.in_memory else settings.data_dir,
+        redis_url=settings.redis.url,
+        embed=embed if semantic.model or catalogue.playing("embed") else None,
     )
 
 
-def _baseline(catalogue: Catalogue) -> Any:
+def _baseline(catalogue: Catalogue) -> Callable[[Usage], int]:
     """What a usage would have cost at the model that plays `strong`."""
 
     def cost(usage: Usage) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,8 +32,9 @@ class Asked:
     inputs: list[list[Any]] = field(default_factory=list)
     fails: bool = False
 
-    async def __call__(self, model: Model, body: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
+    async def __call__(self, request: CompletionRequest, model: Model, outcome: Outcome) -> dict[str, Any]:
         outcome.attempts += 1
+        body = request.body
         self.inputs.append(body["input"])
         if self.fails:
             raise ServerFailed("down")
