@@ -14,9 +14,11 @@ FINISHED: Final = "run.finished"
 _DATA: Final = "data"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NewEvent:
     """What is about to be logged.
+
+    Not frozen, as records are not: there is one for each token, and a frozen one takes four times as long to make.
 
     Attributes:
         type: Its kind.
@@ -24,9 +26,9 @@ class NewEvent:
         text: That as JSON, clean as `dump_json` makes it, where its maker had no need of `data`.
     """
 
-    type: str
-    data: dict[str, Any] = field(default_factory=dict)
-    text: str | None = None
+    type: Final[str]
+    data: Final[dict[str, Any]] = field(default_factory=dict)
+    text: Final[str | None] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Append:
     moves: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class LoggedEvent:
     """One record of the log.
 
@@ -68,14 +70,14 @@ class LoggedEvent:
         content: Its data, or the JSON that was logged: most readers hand that on and never look inside.
     """
 
-    thread_id: str
-    seq: int
-    run_id: str | None
-    attempt: int
-    type: str
-    content: dict[str, Any] | str
-    at: datetime
-    memo: dict[Any, Any] = field(default_factory=dict, repr=False)
+    thread_id: Final[str]
+    seq: Final[int]
+    run_id: Final[str | None]
+    attempt: Final[int]
+    type: Final[str]
+    content: Final[dict[str, Any] | str]
+    at: Final[datetime]
+    memo: Final[dict[Any, Any]] = field(default_factory=dict, repr=False)
 
     @property
     def text(self) -> str | None:
