@@ -13,9 +13,9 @@ from ...store.models import ApprovalRow
 from ...store.records import Move
 from ...store.texts import clean_text
 from ..runs.queue import Entry, Queue
-from ..runs.repository import get_run, new_run
+from ..runs.repository import new_run, settings_of
 from ..scope import owner_of
-from .repository import approvals_of, asked_together, decided_event, expired_approvals, get_approval
+from .repository import approvals_of, asked_together, decided_event, expired_approvals, get_approval, save_decision
 from .requests import EXPIRED_TEXT, resume_for
 from .schemas import Approval
 
@@ -123,18 +123,17 @@ class ApprovalService:
     ) -> None:
         """Log the decision; when it was the run's last, queue the run that goes on. The caller's transaction."""
         writing, entry = opened
-        await writing.session.flush()
+        await save_decision(writing.session, row)
         event = decided_event(row.id, row.tool_call_id, row.decision or row.status, by)
         waits = any(other.status == ApprovalStatus.PENDING for other in asked)
         await writing.log(row.thread_id, [event], run_id=row.run_id, move=None if waits else Move(ThreadStatus.BUSY))
         if waits:
             return
-        before = await get_run(writing.session, owner_of(row), row.thread_id, row.run_id)
         resumed = new_run(
             owner_of(row),
             thread_id=row.thread_id,
             turn_id=row.turn_id,
-            settings=before.settings,
+            settings=await settings_of(writing.session, row.run_id),
             resume=resume_for(asked),
             resumes_run_id=row.run_id,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractContextManager, asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -31,12 +31,14 @@ class Entry:
         """Insert the turn that a run begins."""
         await insert_rows(self._writing.session, turn)
 
-    async def insert(self, row: RunRow, *, free: bool = True) -> None:
-        """Insert a run; one that is not `free` to start (its thread is busy, or it is not due yet) is queued."""
-        lease = self.seat.take(row) if free and self.claimed is None else None
+    async def insert(self, row: RunRow, claim: Callable[[Lease], Claimed] | None = None) -> None:
+        """Insert a run; `claim` makes what it needs where the caller knows that already."""
+        lease = self.seat.take(row) if self.claimed is None else None
         await insert_rows(self._writing.session, row)
         if lease is None:
             self.pending.append(row.id)
+        elif claim is not None:
+            self.claimed = claim(lease)
         else:
             self.claimed = await self._queue.claimed(self._writing.session, row, lease)
 
@@ -77,9 +79,9 @@ class Queue:
 
     @asynccontextmanager
     async def entry(self) -> AsyncIterator[tuple[LogTransaction, Entry]]:
-        """Open a transaction that may insert runs; they start, or are announced, once it is committed."""
+        """Open a transaction of prepared statements; runs it inserts start, or are announced, once it is committed."""
         with self.seat() as seat:
-            async with self._engine.log.transaction() as writing:
+            async with self._engine.log.direct() as writing:
                 entry = Entry(writing, seat, self)
                 yield writing, entry
             self.admit(seat, entry.claimed, entry.pending)

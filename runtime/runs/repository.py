@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...core.errors import NotFound
 from ...core.types import Principal, RunStatus, new_id, utc_now
-from ...store.models import RunRow, TurnRow
+from ...store.models import RunRow, ThreadRow, TurnRow, WorkspaceRow
 from ...store.models.base import table_of
+from ...store.prepared import Transaction, prepared
 from ..scope import bound, mine, mine_bound, owned_by
 
 ACTIVE = (RunStatus.PENDING, RunStatus.RUNNING)
@@ -24,19 +26,40 @@ HOLD = "hold"
 
 _RUNS = table_of(RunRow)
 _TURNS = table_of(TurnRow)
+_THREADS = table_of(ThreadRow)
+_WORKSPACES = table_of(WorkspaceRow)
 _RUN = select(RunRow).where(
     RunRow.id == bindparam("id"),
     RunRow.thread_id == bindparam("thread"),
     RunRow.kind != HOLD,
     mine_bound(RunRow),
 )
-_ACTIVE = select(RunRow.id).where(RunRow.thread_id == bindparam("thread"), RunRow.status.in_(ACTIVE)).limit(1)
-_NEWEST_TURN = (
-    select(TurnRow.status)
-    .where(TurnRow.thread_id == bindparam("thread"))
-    .order_by(TurnRow.created_at.desc(), TurnRow.id.desc())
-    .limit(1)
+_GROUND = prepared(
+    select(
+        _THREADS.c.status,
+        _THREADS.c.workspace_id,
+        _WORKSPACES.c.path.label("workspace_path"),
+        select(_RUNS.c.id)
+        .where(_RUNS.c.thread_id == _THREADS.c.id, or_(*[_RUNS.c.status == status.value for status in ACTIVE]))
+        .limit(1)
+        .scalar_subquery()
+        .label("active_run"),
+        select(_TURNS.c.status)
+        .where(_TURNS.c.thread_id == _THREADS.c.id)
+        .order_by(_TURNS.c.created_at.desc(), _TURNS.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+        .label("newest_turn"),
+    )
+    .outerjoin_from(_THREADS, _WORKSPACES, _WORKSPACES.c.id == _THREADS.c.workspace_id)
+    .where(
+        _THREADS.c.id == bindparam("id"),
+        _THREADS.c.owner_id == bindparam("owner"),
+        _THREADS.c.tenant_id == bindparam("tenant"),
+    )
 )
+_SETTINGS = prepared(select(_RUNS.c.settings).where(_RUNS.c.id == bindparam("id")))
+_ACTIVE = select(RunRow.id).where(RunRow.thread_id == bindparam("thread"), RunRow.status.in_(ACTIVE)).limit(1)
 
 
 async def get_run(session: AsyncSession, principal: Principal, thread_id: str, run_id: str) -> RunRow:
@@ -128,7 +151,39 @@ async def get_turn(session: AsyncSession, turn_id: str) -> TurnRow:
     return (await session.scalars(select(TurnRow).where(TurnRow.id == turn_id))).one()
 
 
-async def unfinished_turn(session: AsyncSession, thread_id: str) -> bool:
-    """Tell whether the thread's newest turn may have left messages that the root's state does not hold."""
-    newest = (await session.scalars(_NEWEST_TURN, {"thread": thread_id})).first()
-    return newest is not None and newest != RunStatus.SUCCESS
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a new turn finds in its thread.
+
+    Attributes:
+        status: The thread's.
+        workspace_id: The thread's, if it has one.
+        workspace_path: Where that lies.
+        active_run: The run that is pending or running.
+        newest_turn: The status of the newest turn.
+    """
+
+    status: str
+    workspace_id: str | None
+    workspace_path: str | None
+    active_run: str | None
+    newest_turn: str | None
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the newest turn may have left messages that the root's state does not hold."""
+        return self.newest_turn not in {None, RunStatus.SUCCESS}
+
+
+async def ground_of(session: Transaction, principal: Principal, thread_id: str) -> Ground:
+    """Look at a thread, which is locked; `NotFound` when there is none of this principal's."""
+    row = (await session.execute(_GROUND, bound(principal, id=thread_id))).one_or_none()
+    if row is None:
+        raise NotFound("There is no such thread")
+    return Ground(*row)
+
+
+async def settings_of(session: Transaction, run_id: str) -> dict[str, Any]:
+    """Fetch the settings of a run that is known to exist."""
+    settings: dict[str, Any] = (await session.execute(_SETTINGS, {"id": run_id})).scalar_one()
+    return settings

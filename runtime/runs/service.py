@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 from dataclasses import asdict, replace
-from typing import Any, Final
+from typing import Final
 
 from ...core.context import RunSettings
 from ...core.errors import Conflict, InvalidInput
@@ -21,8 +21,9 @@ from ..scope import owned_by, owner_of
 from ..threads.repository import get_thread
 from .limits import capped
 from .queue import Entry, Queue
-from .repository import ACTIVE, active_run, get_run, get_turn, new_run, runs_of, unfinished_turn
+from .repository import ACTIVE, Ground, get_run, get_turn, ground_of, new_run, runs_of
 from .schemas import Run
+from .turns import ClaimedTurn
 
 MAX_TEXT: Final = 400_000
 _TITLE: Final = 80
@@ -62,16 +63,17 @@ class RunService:
             raise InvalidInput(f"A message needs between 1 and {MAX_TEXT} characters")
         allowed = capped(settings, agents=self._agents, limits=self._limits)
         async with self._queue.entry() as (writing, entry):
-            thread = await get_thread(writing.session, principal, thread_id, lock=True)
-            if thread.workspace_id is None:
+            await writing.lock(thread_id)
+            ground = await ground_of(writing.session, principal, thread_id)
+            if ground.workspace_id is None:
                 raise Conflict("This thread has no workspace; start its runs under /threads", code="no_workspace")
-            if await active_run(writing.session, thread_id) is not None:
+            if ground.active_run is not None:
                 raise Conflict("A run of this thread is not finished; wait for it or cancel it", code="thread_busy")
-            if thread.status == ThreadStatus.INTERRUPTED:
+            if ground.status == ThreadStatus.INTERRUPTED:
                 await cancel_pending(writing, thread_id, by=principal.user_id)
-            fold = await unfinished_turn(writing.session, thread_id)
-            run = await self._store(entry, thread, {"text": text, "fold": fold}, allowed)
-            said = NewEvent("message.user", {"message_id": (run.input or {})["message_id"], "text": text})
+            turn = _turn(principal, thread_id, allowed)
+            run = await _store(entry, turn, ground, text=text, settings=allowed)
+            said = NewEvent("message.user", {"message_id": turn.message_id, "text": text})
             busy = Move(ThreadStatus.BUSY, title=text.strip().splitlines()[0][:_TITLE])
             await writing.log(thread_id, [said], run_id=run.id, move=busy)
         return Run.model_validate(run)
@@ -120,31 +122,6 @@ class RunService:
                 pass
         return await self.get(principal, thread_id, run_id)
 
-    async def _store(self, entry: Entry, thread: ThreadRow, said: dict[str, Any], settings: RunSettings) -> RunRow:
-        principal = owner_of(thread)
-        settings = replace(settings, workspace=thread.workspace_id)
-        message_id, turn_id, now = new_id(), new_id(), utc_now()
-        turn = TurnRow(
-            id=turn_id,
-            thread_id=thread.id,
-            message_id=message_id,
-            agent=settings.agent,
-            approval_mode=settings.approval_mode,
-            status=RunStatus.PENDING,
-            created_at=now,
-            **owned_by(principal),
-        )
-        run = new_run(
-            principal,
-            thread_id=thread.id,
-            turn_id=turn_id,
-            settings=asdict(settings),
-            input={**said, "message_id": message_id},
-        )
-        await entry.insert_turn(turn)
-        await entry.insert(run)
-        return run
-
     async def _drop(self, writing: LogTransaction, thread: ThreadRow, row: RunRow) -> None:
         now = utc_now()
         row.status, row.reason, row.cancel_requested, row.ended_at = RunStatus.INTERRUPTED, "cancelled", True, now
@@ -154,3 +131,30 @@ class RunService:
         await writing.session.flush()
         ended = NewEvent("run.finished", {"status": RunStatus.INTERRUPTED, "reason": "cancelled"})
         await writing.log(thread.id, [ended], run_id=row.id)
+
+
+def _turn(principal: Principal, thread_id: str, settings: RunSettings) -> TurnRow:
+    return TurnRow(
+        id=new_id(),
+        thread_id=thread_id,
+        message_id=new_id(),
+        agent=settings.agent,
+        approval_mode=settings.approval_mode,
+        status=RunStatus.PENDING,
+        created_at=utc_now(),
+        **owned_by(principal),
+    )
+
+
+async def _store(entry: Entry, turn: TurnRow, ground: Ground, *, text: str, settings: RunSettings) -> RunRow:
+    workspace_id, path = ground.workspace_id or "", ground.workspace_path or ""
+    run = new_run(
+        owner_of(turn),
+        thread_id=turn.thread_id,
+        turn_id=turn.id,
+        settings=asdict(replace(settings, workspace=workspace_id)),
+        input={"text": text, "fold": ground.unfinished, "message_id": turn.message_id},
+    )
+    await entry.insert_turn(turn)
+    await entry.insert(run, lambda lease: ClaimedTurn(run, lease, turn, workspace_id, path))
+    return run

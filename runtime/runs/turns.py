@@ -18,7 +18,10 @@ from ...store.checkpoints import Checkpoints
 from ...store.eventlog import EventLog, LogTransaction
 from ...store.lease import Lease
 from ...store.models import RunRow, ThreadRow, TurnRow, WorkspaceRow
+from ...store.models.base import table_of
+from ...store.prepared import prepared
 from ...store.records import NewEvent
+from ...store.rows import detached
 from ...tools.context import RunContext
 from .claiming import started
 from .delivery import Route, prepare
@@ -30,11 +33,12 @@ from .stream import Translator
 MODES: Final = ("messages", "updates", "custom", "values", "tools")
 _WHY = {RunStatus.TIMEOUT: "the run took too long", RunStatus.ERROR: "the run failed"}
 _WHY_CANCELLED: Final = "the person stopped the run"
-_PLACE = (
-    select(TurnRow, WorkspaceRow.id, WorkspaceRow.path)
-    .join(ThreadRow, ThreadRow.id == TurnRow.thread_id)
-    .join(WorkspaceRow, WorkspaceRow.id == ThreadRow.workspace_id)
-    .where(TurnRow.id == bindparam("turn"))
+_TURNS, _THREADS, _WORKSPACES = table_of(TurnRow), table_of(ThreadRow), table_of(WorkspaceRow)
+_PLACE = prepared(
+    select(_TURNS, _WORKSPACES.c.id.label("workspace_id"), _WORKSPACES.c.path.label("workspace_path"))
+    .join(_THREADS, _THREADS.c.id == _TURNS.c.thread_id)
+    .join(_WORKSPACES, _WORKSPACES.c.id == _THREADS.c.workspace_id)
+    .where(_TURNS.c.id == bindparam("turn"))
 )
 
 
@@ -80,8 +84,8 @@ class TurnDriver:
 
     async def claimed(self, session: AsyncSession, run: RunRow, lease: Lease) -> ClaimedTurn:
         """Read the turn and its workspace."""
-        turn, workspace_id, path = (await session.execute(_PLACE, {"turn": run.turn_id})).one()
-        return ClaimedTurn(run, lease, turn, workspace_id, path)
+        row = (await session.execute(_PLACE, {"turn": run.turn_id})).one()
+        return ClaimedTurn(run, lease, detached(TurnRow, row), row.workspace_id, row.workspace_path)
 
     def work(self, claimed: Claimed, desk: Desk) -> TurnWork:
         """Make one delivery."""

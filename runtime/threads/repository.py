@@ -11,10 +11,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ...core.errors import NotFound
 from ...core.types import Principal, ThreadStatus, new_id, utc_now
 from ...store.models import ThreadRow
+from ...store.models.base import table_of
+from ...store.prepared import Transaction, prepared
+from ...store.rows import detached
 from ..paging import decode_cursor
 from ..scope import bound, mine, mine_bound, owned_by
 
 _MINE = select(ThreadRow).where(ThreadRow.id == bindparam("id"), mine_bound(ThreadRow))
+_THREADS = table_of(ThreadRow)
+_READ = prepared(
+    select(_THREADS).where(
+        _THREADS.c.id == bindparam("id"),
+        _THREADS.c.owner_id == bindparam("owner"),
+        _THREADS.c.tenant_id == bindparam("tenant"),
+    )
+)
 _MINE_LOCKED = _MINE.with_for_update(key_share=True)
 
 
@@ -48,6 +59,14 @@ async def get_thread(session: AsyncSession, principal: Principal, thread_id: str
     if row is None:
         raise NotFound("There is no such thread")
     return row
+
+
+async def read_thread(session: Transaction, principal: Principal, thread_id: str) -> ThreadRow:
+    """Fetch one to look at; `NotFound` when there is none of this principal's."""
+    row = (await session.execute(_READ, bound(principal, id=thread_id))).one_or_none()
+    if row is None:
+        raise NotFound("There is no such thread")
+    return detached(ThreadRow, row)
 
 
 async def page_of_threads(

@@ -19,7 +19,7 @@ from ...store.texts import clean_text
 from ...store.wakeups import Wakeups
 from ..paging import Page, encode_cursor
 from ..workspaces.repository import get_workspace
-from .repository import get_thread, new_thread, page_of_threads
+from .repository import get_thread, new_thread, page_of_threads, read_thread
 from .schemas import Message, Thread
 
 MAX_PAGE: Final = 200
@@ -61,8 +61,8 @@ class ThreadService:
 
     async def get(self, principal: Principal, thread_id: str) -> Thread:
         """Fetch one; `NotFound` when there is none of this principal's."""
-        async with self._database.read() as session:
-            return Thread.model_validate(await get_thread(session, principal, thread_id))
+        async with self._database.direct(write=False) as session:
+            return Thread.model_validate(await read_thread(session, principal, thread_id))
 
     async def list(
         self,
