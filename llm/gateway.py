@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,8 +19,9 @@ from .chat import CompletionRequest, Outcome
 from .errors import AllDown, BudgetExceeded, NotCached, UpstreamError
 from .events import Batch
 from .resilience.standin import NAME, can_stand_in, stand_in
-from .seams import Attempts, Budgets, Cache, Hit, Ledger, Plan, Reservation, Router
-from .tally import Tally, most_tokens
+from .seams import Attempts, Budgets, Cache, Hit, Ledger, Plan, Router
+from .tally import Tally
+from .till import Till
 from .usage import Usage
 
 _RENEWALS: Final = 64
@@ -85,6 +86,7 @@ class Gateway:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._till = Till(models=parts.models, budgets=parts.budgets, cost=parts.cost)
         self._renewing: set[asyncio.Task[None]] = set()
 
     def answer(self, request: CompletionRequest) -> Answering:
@@ -152,30 +154,41 @@ class Gateway:
             return
         if plan.only:
             raise NotCached("There is no stored answer to this request.")
-        flight = cache.join(plan, lambda: self._paid(request, candidates, outcome, plan=plan))
-        if flight.leads:
-            outcome.cache = "miss"
-            async for batch in flight.batches():
-                yield batch
-        else:
-            async for batch in self._followed(request, candidates[0], outcome, flight.batches()):
-                yield batch
+        async for batch in self._together(request, candidates, outcome, plan):
+            yield batch
+
+    async def _together(
+        self, request: CompletionRequest, candidates: Sequence[Model], outcome: Outcome, plan: Plan
+    ) -> AsyncGenerator[Batch, None]:
+        """Follow an answer to the same request that is on its way; ask, if there is none."""
+        flight = self._parts.cache.join(plan, lambda: self._paid(request, candidates, outcome, plan=plan))
+        while not flight.leads:
+            try:
+                async for batch in self._followed(request, candidates[0], outcome, flight.batches()):
+                    yield batch
+            except BudgetExceeded:
+                outcome.error = ""  # it was the other's purse that was empty
+                flight = self._parts.cache.join(plan, lambda: self._paid(request, candidates, outcome, plan=plan))
+            else:
+                return
+        outcome.cache = "miss"
+        async for batch in flight.batches():
+            yield batch
 
     async def _followed(
         self, request: CompletionRequest, model: Model, outcome: Outcome, batches: AsyncIterator[Batch]
     ) -> AsyncGenerator[Batch, None]:
         """Read along with the one who asked; it costs nothing."""
+
+        def saved() -> None:
+            outcome.saved = self._parts.cost(model.price, outcome.usage)
+
         outcome.cache, outcome.model, outcome.provider = "shared", model.id, model.provider.name
-        tally = Tally(request, outcome)
-        try:
+        with self._accounted(request, outcome, saved) as tally:
             async for batch in batches:
                 self._first(outcome)
                 tally.see(batch)
                 yield batch
-        finally:
-            tally.close()
-            outcome.saved = self._parts.cost(model.price, outcome.usage)
-            self._note(request, outcome)
 
     async def _replayed(self, request: CompletionRequest, outcome: Outcome, hit: Hit) -> AsyncGenerator[Batch, None]:
         """Say a stored answer again, in the pieces it came in; as one piece where no stream is wanted."""
@@ -201,9 +214,9 @@ class Gateway:
     ) -> AsyncGenerator[Batch, None]:
         """Ask, within the caller's budgets; keep what may be kept; pay for what was used."""
         parts = self._parts
-        candidates, reservation = await self._reserve(request, candidates, outcome)
-        tally, kept, whole = Tally(request, outcome), [], False
-        try:
+        candidates, reservation = await self._till.reserve(request, candidates, outcome)
+        kept: list[Batch] = []
+        with self._accounted(request, outcome, lambda: self._till.settle(outcome, reservation)) as tally:
             async with aclosing(parts.attempts.answer(request, candidates, outcome)) as batches:
                 async for batch in batches:
                     self._first(outcome)
@@ -211,6 +224,18 @@ class Gateway:
                     if plan is not None:
                         kept.append(batch)
                     yield batch
+        if plan is not None:
+            parts.cache.keep(plan, kept, outcome)
+
+    @contextmanager
+    def _accounted(self, request: CompletionRequest, outcome: Outcome, settle: Callable[[], None]) -> Iterator[Tally]:
+        """Count what passes; at the end settle, and write the row.
+
+        What failed before its first word leaves no row: whoever hears of it may still find another answer.
+        """
+        tally, whole = Tally(request, outcome), False
+        try:
+            yield tally
             whole = True
         except CodeLabError as exc:
             outcome.error = exc.code
@@ -220,53 +245,9 @@ class Gateway:
             if not (whole or failed):
                 outcome.error = "cancelled"
             tally.close()
-            self._settle(outcome, reservation)
-            if not failed or outcome.first is not None:  # else another answer may still be found
+            settle()
+            if not failed or outcome.first is not None:
                 self._note(request, outcome)
-        if plan is not None:
-            parts.cache.keep(plan, kept, outcome)
-
-    async def _reserve(
-        self, request: CompletionRequest, candidates: Sequence[Model], outcome: Outcome
-    ) -> tuple[Sequence[Model], Reservation]:
-        """Reserve what the dearest candidate may cost; where a budget says so, a cheaper one is asked instead."""
-        budgets = self._parts.budgets
-        try:
-            return candidates, await budgets.reserve(request.caller, self._most(request, candidates[:1]))
-        except BudgetExceeded as exc:
-            cheaper = self._cheaper(candidates) if exc.cheaper else []
-            if not cheaper:
-                raise
-            reservation = await budgets.reserve(request.caller, self._most(request, cheaper[:1]))
-            outcome.degraded = "cheaper"
-            return cheaper, reservation
-
-    def _cheaper(self, candidates: Sequence[Model]) -> list[Model]:
-        first = candidates[0]
-        named = [*candidates[1:], *(self._parts.models[name] for name in first.fallbacks if name in self._parts.models)]
-        return [model for model in named if model.price.output < first.price.output]
-
-    def _most(self, request: CompletionRequest, candidates: Sequence[Model]) -> int:
-        """Bound the cost from above, for the prompt and the longest answer that may come."""
-        if all(model.price.free for model in candidates):
-            return 0
-        body = request.body
-        asked = body.get("max_completion_tokens") or body.get("max_tokens")
-        prompt, choices = most_tokens(request), body.get("n") or 1
-        return max(
-            self._parts.cost(
-                model.price,
-                Usage(prompt, choices * min(asked or model.max_output, model.max_output), cache_write_tokens=prompt),
-            )
-            for model in candidates
-        )
-
-    def _settle(self, outcome: Outcome, reservation: Reservation) -> None:
-        model = self._parts.models.get(outcome.model)
-        if model is not None:
-            outcome.cost = self._parts.cost(model.price, outcome.usage)
-            outcome.price_version = model.price.version
-        reservation.settle(outcome.cost)
 
     def _first(self, outcome: Outcome) -> None:
         if outcome.first is None:

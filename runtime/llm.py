@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from ..core.events import EventBus
 from ..core.settings import Settings
@@ -18,7 +18,7 @@ from ..llm.cache.build import Caches, Embed, build_cache
 from ..llm.cache.embeddings import Vector
 from ..llm.catalog import Catalogue, Model
 from ..llm.catalog_load import load_catalogue
-from ..llm.chat import AGENT, Body, Caller, CompletionRequest, Controls, Outcome
+from ..llm.chat import Body, Caller, CompletionRequest, Controls, Outcome
 from ..llm.embedding import Embedder
 from ..llm.gateway import Answering, Gateway, Parts
 from ..llm.providers.registry import build_adapters
@@ -28,8 +28,8 @@ from ..llm.routing.router import CatalogueRouter
 from ..llm.usage import Usage
 from ..store.engine import Database
 
-_ITSELF = Caller(user_id="gateway")
-"""Who asks for the vectors that the semantic cache compares."""
+_ITSELF: Final = Caller(user_id="gateway", tenant_id="*gateway")
+"""Who asks for the vectors that the semantic cache compares: nobody's tenant, so that nobody sees them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +125,7 @@ class _Meanings:
         self._model = model
 
     async def __call__(self, texts: list[str]) -> list[Vector]:
-        asked = CompletionRequest(body={"model": self._model, "input": texts}, caller=_ITSELF, controls=AGENT)
+        asked = CompletionRequest(body={"model": self._model, "input": texts}, caller=_ITSELF)
         answer, _ = await self.embedder.embed(asked)
         return [one["embedding"] for one in answer["data"]]
 

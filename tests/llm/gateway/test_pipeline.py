@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from codelab.llm.chat import DIRECT, Controls
+from codelab.llm.chat import DIRECT, Controls, Outcome
 from codelab.llm.errors import AllDown, BudgetExceeded, Interrupted, NoModel, NotCached, ServerFailed
 from codelab.llm.events import Batch, Finish, Text, Used
 from codelab.llm.seams import Hit
@@ -16,6 +16,7 @@ from tests.llm.gateway.doubles import (
     DEAR,
     SAID,
     USAGE,
+    Flown,
     House,
     Named,
     Purse,
@@ -137,6 +138,31 @@ async def test_who_follows_another_pays_nothing() -> None:
     house = House(cache=Shelf(plans=Wish(), leads=False))
     assert await text(house.gateway, request(stream=True, controls=DIRECT)) == "one two"
     assert (house.row.cache, house.row.cost, house.row.saved) == ("shared", 0, 13_000)
+
+
+async def test_who_follows_a_broken_answer_hears_of_it_and_pays_nothing() -> None:
+    class Broken(Shelf):
+        def join(self, plan, ask):  # noqa: ARG002
+            return Flown(False, Scripted([[Text("half")], Interrupted("cut")]).answer(request(), (DEAR,), Outcome()))
+
+    house = House(cache=Broken(plans=Wish()))
+    with pytest.raises(Interrupted):
+        await text(house.gateway, request(stream=True, controls=DIRECT))
+    assert (house.row.cache, house.row.error, house.row.cost) == ("shared", "upstream_interrupted", 0)
+
+
+async def test_anothers_empty_purse_is_not_mine() -> None:
+    class Crowded(Shelf):
+        first: bool = True
+
+        def join(self, plan, ask):  # noqa: ARG002
+            led, self.first = not self.first, False
+            poor = Scripted([BudgetExceeded("theirs")]).answer(request(), (DEAR,), Outcome())
+            return Flown(led, ask() if led else poor)
+
+    house = House(cache=Crowded(plans=Wish()))
+    assert await text(house.gateway, request(stream=True, controls=DIRECT)) == "one two"
+    assert (house.row.cache, house.row.error, house.row.cost) == ("miss", "", 13_000)
 
 
 async def test_only_the_cache_may_answer() -> None:
