@@ -4,11 +4,13 @@ import asyncio
 
 import pytest
 from langchain_core import exceptions as raised_by
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from codelab.core.errors import ConfigError
 from codelab.llm.catalog import Provider
 from codelab.llm.errors import ConnectFailed, Overloaded, Refused, Rejected, ServerFailed, TimedOut
-from codelab.llm.events import Finish, Reasoning, ToolCall, Used
+from codelab.llm.events import Finish, Reasoning, Text, ToolCall, Used
 from codelab.llm.providers.langchain import LangChainAdapter
 from codelab.llm.usage import Usage
 from tests.llm.providers.chatty import Chatty
@@ -112,3 +114,26 @@ async def test_a_model_is_found_by_its_name():
 async def test_chat_models_embed_nothing():
     with pytest.raises(Rejected):
         await adapter().embed(MODEL, {"input": "x"}, timeout_s=1)
+
+
+@both
+async def test_content_in_blocks(stream):
+    """Integrations of Anthropic's and Google's models give blocks."""
+    blocks = [
+        {"type": "thinking", "thinking": "Hm.", "signature": "s"}, {"type": "text", "text": "Hello"}, " there",
+        {"type": "image"},
+    ]  # fmt: skip
+
+    class Blocks(Chatty):
+        def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+            del messages, stop, run_manager, kwargs
+            message = AIMessage(content=blocks, response_metadata={"stop_reason": "max_tokens"})
+            return ChatResult(generations=[ChatGeneration(message=message)])
+
+        async def _astream(self, *_, **__):
+            for block in blocks:
+                yield ChatGenerationChunk(message=AIMessageChunk(content=[block]))
+            yield ChatGenerationChunk(message=AIMessageChunk("", response_metadata={"stop_reason": "max_tokens"}))
+
+    events = await answered(LangChainAdapter(MODEL.provider, Blocks()), MODEL, asking(stream=stream))
+    assert events == [Reasoning("Hm.", signature="s"), Text("Hello"), Text(" there"), Finish("length")]
