@@ -23,7 +23,7 @@ from .version import version
 
 def _api() -> APIRouter:
     api = APIRouter(prefix="/api/v1")
-    for part in (threads, runs, events, approvals, changes, catalog, usage, budgets, providers, llm_cache, api_keys):
+    for part in (events, runs, approvals, threads, changes, catalog, usage, budgets, providers, llm_cache, api_keys):
         api.include_router(part.router)
     return api
 
@@ -71,7 +71,7 @@ def create_app(
 
 
 def _include(app: FastAPI, agents: FastAPI) -> None:
-    for router in (health.router, _api(), pages.router):
+    for router in (_api(), health.router, pages.router):  # asked in this order: what every turn calls comes first
         app.include_router(router)
     app.mount("/static", pages.static_files())
     app.add_route("/api/{path:path}", _unknown)

@@ -15,6 +15,7 @@ from ...store.models import ApprovalRow
 EXPIRED_TEXT: Final = "Nobody decided this in time, so it was not run. Ask again if it is still needed."
 FOREIGN_TOOL: Final = "interrupt"
 _EVERYTHING = [kind.value for kind in DecisionKind]
+_RUNNING = frozenset({DecisionKind.APPROVE, DecisionKind.EDIT})
 _ANSWERED_BY = {
     ApprovalStatus.APPROVED: DecisionKind.APPROVE,
     ApprovalStatus.EDITED: DecisionKind.EDIT,
@@ -135,3 +136,9 @@ def _decision(row: ApprovalRow) -> dict[str, Any]:
     if row.message:
         made["message"] = row.message
     return made
+
+
+def lets_run(resume: dict[str, Any] | None) -> bool:
+    """Whether an answer lets a call run, as it was or edited."""
+    answers = (answer for answer in (resume or {}).values() if isinstance(answer, dict))
+    return any(made["type"] in _RUNNING for answer in answers for made in answer.get("decisions", ()))

@@ -48,6 +48,7 @@ class TurnSnapshots:
         self._changing = frozenset(changing)
         self._warm: dict[str, asyncio.Task[str | None]] = {}
         self._before: dict[str, asyncio.Task[str | None]] = {}
+        self._early: dict[str, tuple[str, asyncio.Task[str | None]]] = {}
         self._after: dict[str, set[asyncio.Task[None]]] = defaultdict(set)
 
     def calling(self, claimed: ClaimedTurn, tool: str) -> None:
@@ -61,19 +62,29 @@ class TurnSnapshots:
         if tool in self._changing and not known and not self._snapshots.knows(Path(claimed.workspace_path)):
             self._warm[turn.id] = asyncio.create_task(self._captured(claimed))
 
+    def going_on(self, claimed: ClaimedTurn) -> None:
+        """Capture the folder while the graph is loaded: the approval is given, and its tool begins at once."""
+        turn = claimed.turn
+        if turn.snapshot_before is None and turn.id not in self._before:
+            self._early[turn.id] = (claimed.run.id, asyncio.create_task(self._first(claimed)))
+
     async def before(self, claimed: ClaimedTurn) -> str | None:
         """Capture the folder before the turn's first effect; the calls of one step share it. None: nothing to note."""
         turn = claimed.turn
         if turn.snapshot_before is not None:
             return None
         if turn.id not in self._before:
-            self._before[turn.id] = asyncio.create_task(self._first(claimed))
+            run_id, early = self._early.pop(turn.id, ("", None))
+            # An earlier run's is of no use: people changed files while the turn waited again.
+            fresh = early if run_id == claimed.run.id else None
+            self._before[turn.id] = fresh or asyncio.create_task(self._first(claimed))
         return await asyncio.shield(self._before[turn.id])
 
     def rested(self, claimed: ClaimedTurn) -> None:
         """Take the second snapshot in the background, if something was changed."""
         turn = claimed.turn
         self._warm.pop(turn.id, None)
+        self._early.pop(turn.id, None)
         first = self._before.pop(turn.id, None)
         before = first.result() if first is not None and first.done() else turn.snapshot_before
         if before is None:
@@ -92,7 +103,7 @@ class TurnSnapshots:
 
     async def close(self) -> None:
         """Wait for everything in the background."""
-        if pending := [*self._warm.values(), *self._before.values()]:
+        if pending := [*self._warm.values(), *self._before.values(), *(task for _, task in self._early.values())]:
             await asyncio.wait(pending)
         for thread_id in list(self._after):
             await self.settled(thread_id)

@@ -23,6 +23,7 @@ from ...store.prepared import prepared
 from ...store.records import NewEvent
 from ...store.rows import detached
 from ...tools.context import RunContext
+from ..approvals.requests import lets_run
 from .claiming import started
 from .delivery import Route, prepare
 from .engine import Claimed, Desk, Ending, about
@@ -56,6 +57,10 @@ class TurnHooks(Protocol):
 
     def calling(self, claimed: ClaimedTurn, tool: str) -> None:
         """The model asks for a tool, which may still need an approval; must not block."""
+        ...
+
+    def going_on(self, claimed: ClaimedTurn) -> None:
+        """A person let calls run that wait in the graph; must not block."""
         ...
 
     def rested(self, claimed: ClaimedTurn) -> None:
@@ -136,6 +141,8 @@ class TurnWork:
         delivery = await prepare(claimed.run, Route(self._graph, self._config, driver.log, claimed.turn.message_id))
         self._translator = delivery.translator
         self._desk.record(delivery.events)
+        if lets_run(claimed.run.resume):
+            driver.hooks.going_on(claimed)
         astream: Any = self._graph.astream  # the mode "tools" is missing from its signature
         parts = astream(
             delivery.input,

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -156,17 +157,42 @@ async def test_changes_of_turns(lab: Lab, folder: Path) -> None:
 
 async def _changing_turn(lab: Lab, turns: TurnSnapshots, path: Path, text: str) -> str:
     """A turn whose tool changes a file, seen from the journal."""
-    run = await lab.say("hi")
-    async with lab.rt.database.read() as session:
-        row = (await session.scalars(select(RunRow).where(RunRow.id == run.id))).one()
-        turn = (await session.scalars(select(TurnRow).where(TurnRow.id == run.turn_id))).one()
-    claimed = ClaimedTurn(row, Lease(run.id, 1, "x"), turn, "w", os.fspath(path.parent))
-
+    claimed = await _claimed(lab, path.parent)
     journal = SnapshotJournal(_Fresh(lab.rt.database), turns, claimed)
     await asyncio.gather(*(journal.begin(CallKey("t", "m", c), tool="write_file") for c in "ab"))
     path.write_text(text)
     turns.rested(claimed)
-    return run.turn_id
+    return claimed.turn.id
+
+
+async def _claimed(lab: Lab, folder: Path) -> ClaimedTurn:
+    run = await lab.say("hi")
+    async with lab.rt.database.read() as session:
+        row = (await session.scalars(select(RunRow).where(RunRow.id == run.id))).one()
+        turn = (await session.scalars(select(TurnRow).where(TurnRow.id == run.turn_id))).one()
+    return ClaimedTurn(row, Lease(run.id, 1, "x"), turn, "w", os.fspath(folder))
+
+
+async def test_what_a_person_changes_while_a_turn_waits_again_is_theirs(lab: Lab, folder: Path) -> None:
+    snapshots = Snapshots(lab.rt.settings.data_dir)
+    turns = TurnSnapshots(lab.rt.database, snapshots)
+    first = await _claimed(lab, folder)
+    turns.going_on(first)
+    await turns.close()
+    (folder / "theirs.txt").write_text("theirs\n")
+    later = replace(first, run=RunRow(id="the run of the next decision"))
+    assert await turns.before(later) == await snapshots.capture(folder)
+
+
+async def test_the_folder_is_looked_at_once_when_a_decision_lets_a_call_run(lab: Lab, folder: Path) -> None:
+    snapshots = Snapshots(lab.rt.settings.data_dir)
+    turns = TurnSnapshots(lab.rt.database, snapshots)
+    claimed = await _claimed(lab, folder)
+    looked = await snapshots.capture(folder)
+    turns.going_on(claimed)
+    await turns.close()
+    (folder / "a.txt").write_text("the tool's\n")
+    assert await turns.before(claimed) == looked
 
 
 class _Fresh:
