@@ -61,6 +61,12 @@ async def totals(database: Database) -> tuple[int, int]:
     return sum(spent for spent, _ in found), sum(reserved for _, reserved in found)
 
 
+async def leases(database: Database) -> int:
+    """How many leases there are, whatever they hold."""
+    async with database.read() as session:
+        return int((await session.scalar(select(func.count()).select_from(BudgetLeaseRow))) or 0)
+
+
 async def leased(database: Database) -> int:
     """What leases say is held."""
     async with database.read() as session:

@@ -22,6 +22,7 @@ from tests.llm.accounting.support import (
     caller,
     kill,
     leased,
+    leases,
     set_limit,
     totals,
 )
@@ -48,7 +49,7 @@ async def test_what_is_settled_is_spent_and_the_rest_comes_back(database: Databa
         reservation.settle(30)
         reservation.settle(99)  # whatever comes after the first time is ignored
     assert await accounts(database) == {(budget, "alice", ""): (30, 0)}
-    assert await leased(database) == 0
+    assert await leases(database) == 0
 
 
 async def test_a_request_waits_only_when_the_slice_is_used_up(database: Database) -> None:
@@ -152,8 +153,8 @@ async def test_idle_slices_go_back_to_who_needs_them(database: Database, other: 
 async def test_near_the_limit_nothing_is_kept_back(database: Database, other: Database) -> None:
     await set_limit(database, 100)
     async with budgets_of(database) as here, budgets_of(other) as there:
-        for _ in range(9):
-            (await here.reserve(ALICE, 10)).settle(10)
+        for _ in range(18):
+            (await here.reserve(ALICE, 10)).settle(5)
         await here.flush()
         (await there.reserve(ALICE, 10)).settle(10)
     assert await totals(database) == (100, 0)
@@ -260,15 +261,46 @@ async def test_a_lease_that_was_taken_for_dead_is_not_spent_twice(database: Data
     assert await totals(database) == (held + 11, 0)
 
 
+async def test_what_is_settled_after_a_lease_was_lost_is_counted_with_it(memory: Database) -> None:
+    await set_limit(memory, 1_000)
+    early, late = Clock(), Clock(NOON + timedelta(minutes=5))
+    async with budgets_of(memory, clock=early) as slow:
+        flying, other = await slow.reserve(ALICE, 10), await slow.reserve(ALICE, 10)
+        held = await leased(memory)
+        async with budgets_of(memory, clock=late) as quick:
+            await quick.reserve(ALICE, 1)  # its first round buries the dead
+            await quick.flush()
+        other.settle(10)
+        await slow.flush()  # finds out
+        flying.settle(25)  # ten were held, the rest was not
+        await slow.flush()
+    assert await totals(memory) == (held + 15, 1)
+
+
+async def test_what_could_not_be_written_is_written_later(memory: Database) -> None:
+    budget = await set_limit(memory, 1_000)
+    async with budgets_of(memory) as budgets:
+        (await budgets.reserve(ALICE, 100)).settle(130)
+        await rename(memory, "budget_accounts", "elsewhere")
+        with pytest.raises(Unavailable):
+            await budgets.flush()
+        await rename(memory, "elsewhere", "budget_accounts")
+        await budgets.flush()
+        assert (await accounts(memory))[budget, "alice", ""] == (130, 0)
+
+
+async def rename(database: Database, table: str, to: str) -> None:
+    async with database.transaction() as session:
+        await (await session.connection()).exec_driver_sql(f"ALTER TABLE {table} RENAME TO {to}")
+
+
 async def test_a_database_out_of_reach_refuses_for_now(memory: Database) -> None:
     await set_limit(memory, 100)
     budgets = SqlBudgets(memory, BudgetSettings(), EventBus(), Clock())
-    async with memory.transaction() as session:
-        await (await session.connection()).exec_driver_sql("ALTER TABLE budgets RENAME TO elsewhere")
+    await rename(memory, "budgets", "elsewhere")
     with pytest.raises(Unavailable):
         await budgets.reserve(ALICE, 1)
-    async with memory.transaction() as session:
-        await (await session.connection()).exec_driver_sql("ALTER TABLE elsewhere RENAME TO budgets")
+    await rename(memory, "elsewhere", "budgets")
     (await budgets.reserve(ALICE, 1)).settle(1)
     await budgets.close()
     with pytest.raises(Unavailable):

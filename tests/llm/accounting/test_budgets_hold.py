@@ -23,7 +23,7 @@ from codelab.llm.chat import Caller
 from codelab.llm.errors import BudgetExceeded
 from codelab.store.engine import Database
 from codelab.store.migrate import prepare
-from tests.llm.accounting.support import NOON, Clock, accounts, budgets_of, caller, kill, leased, set_limit, totals
+from tests.llm.accounting.support import NOON, Clock, accounts, budgets_of, caller, kill, leases, set_limit, totals
 
 
 @dataclass
@@ -96,7 +96,7 @@ async def booked(database: Database) -> dict[str, int]:
     """Spent by name, where anything was; nothing may be reserved."""
     found = await accounts(database)
     assert all(reserved == 0 for _, reserved in found.values())
-    assert await leased(database) == 0
+    assert await leases(database) == 0
     spent = {subject: spent for (_, subject, _), (spent, _) in found.items() if spent}
     return {("tenant" if subject == "default" else subject): amount for subject, amount in spent.items()}
 
