@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ..core.errors import CodeLabError
 from .cache.embeddings import EmbeddingCache, Input, Space, Vector
-from .catalog import Catalogue, Model, Price
+from .catalog import Catalogue, Model
 from .chat import CompletionRequest, Outcome
 from .errors import NoModel, Rejected
-from .seams import Budgets, Ledger
+from .seams import Parts
 from .tally import most_tokens
 from .usage import Usage
 
-Ask = Callable[[CompletionRequest, Model, Outcome], Awaitable[dict[str, Any]]]
 MAX_INPUTS: Final = 2_048
 
 
@@ -25,19 +23,13 @@ class Embedder:
     """Embeds.
 
     Attributes:
-        ask: Asks a model's provider: OpenAI's request in, its response out.
+        parts: The gateway's.
         cache: None remembers nothing.
-        cost: What a usage costs at a price, in nano-dollars.
-        clock: Seconds, monotonic.
     """
 
+    parts: Parts
     catalogue: Catalogue
-    ask: Ask
     cache: EmbeddingCache | None
-    budgets: Budgets
-    ledger: Ledger
-    cost: Callable[[Price, Usage], int]
-    clock: Callable[[], float] = time.monotonic
 
     async def embed(self, request: CompletionRequest) -> tuple[dict[str, Any], Outcome]:
         """Embed what OpenAI's request names; its response, vectors as floats, and what became of it.
@@ -48,7 +40,7 @@ class Embedder:
             BudgetExceeded: A budget has no room.
             UpstreamError: The provider failed.
         """
-        outcome = Outcome(request_id=request.id, began=self.clock())
+        outcome = Outcome(request_id=request.id, began=self.parts.clock())
         try:
             model = self._model(request.model)
             inputs = inputs_of(request.body.get("input"))
@@ -58,8 +50,8 @@ class Embedder:
             outcome.error = exc.code
             raise
         finally:
-            outcome.ended = self.clock()
-            self.ledger.add(request, outcome)
+            outcome.ended = self.parts.clock()
+            self.parts.ledger.add(request, outcome)
         return _response(model.id, vectors, outcome.usage), outcome
 
     def _model(self, name: str) -> Model:
@@ -82,15 +74,15 @@ class Embedder:
     async def _paid(
         self, request: CompletionRequest, model: Model, inputs: list[Input], outcome: Outcome
     ) -> list[Vector]:
-        most = self.cost(model.price, Usage(most_tokens(request)))
-        reservation = await self.budgets.reserve(request.caller, most)
+        most = self.parts.cost(model.price, Usage(most_tokens(request)))
+        reservation = await self.parts.budgets.reserve(request.caller, most)
         outcome.cache = "miss"
         try:
             body = {**request.body, "model": model.id, "input": inputs}
-            answer = await self.ask(replace(request, body=body), model, outcome)
+            answer = await self.parts.attempts.embed(replace(request, body=body), model, outcome)
             told = answer.get("usage") or {}
             outcome.usage, outcome.raw_usage = Usage(told.get("prompt_tokens") or 0, estimated=not told), told
-            outcome.cost = self.cost(model.price, outcome.usage)
+            outcome.cost = self.parts.cost(model.price, outcome.usage)
         finally:
             reservation.settle(outcome.cost)
         return [one["embedding"] for one in sorted(answer["data"], key=lambda one: one["index"])]

@@ -7,47 +7,22 @@ is settled when it ends, not when the one who asked first has gone.
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass
 from typing import Final
 
 from ..core.errors import CodeLabError
-from .catalog import Model, Price
+from .catalog import Model
 from .chat import CompletionRequest, Outcome
 from .errors import AllDown, BudgetExceeded, NotCached, UpstreamError
 from .events import Batch
 from .resilience.standin import NAME, can_stand_in, stand_in
-from .seams import Attempts, Budgets, Cache, Hit, Ledger, Plan, Router
+from .seams import Hit, Parts, Plan
 from .tally import Tally
 from .till import Till
-from .usage import Usage
 
 _RENEWALS: Final = 64
 """Answers that are asked for anew behind a client's back, at most at once."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What a gateway is made of.
-
-    Attributes:
-        models: The catalogue's rows by id.
-        cost: What a usage costs at a price, in nano-dollars.
-        offline: Whether a text that no model made may answer when none can.
-        clock: Seconds, monotonic.
-    """
-
-    models: Mapping[str, Model]
-    router: Router
-    attempts: Attempts
-    cache: Cache
-    budgets: Budgets
-    ledger: Ledger
-    cost: Callable[[Price, Usage], int]
-    offline: bool = False
-    clock: Callable[[], float] = time.monotonic
 
 
 class Answering:

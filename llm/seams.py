@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .catalog import Model
+from .catalog import Model, Price
 from .chat import CacheOutcome, Caller, CompletionRequest, Outcome
 from .events import Batch, Event
+from .usage import Usage
 
 
 class Adapter(Protocol):
@@ -60,6 +62,10 @@ class Attempts(Protocol):
             UpstreamError: The last one, when all have failed, or when the answer broke off after its commit point.
             AllDown: Nobody could be asked.
         """
+        ...
+
+    async def embed(self, request: CompletionRequest, model: Model, outcome: Outcome) -> dict[str, Any]:
+        """Have `model` embed the request's `input`; OpenAI's response. Raises what `answer` raises."""
         ...
 
 
@@ -160,3 +166,25 @@ class Cache(Protocol):
     def keep(self, plan: Plan, batches: Sequence[Batch], outcome: Outcome) -> None:
         """Store a finished answer, soon; one that did not end well is not kept."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a gateway is made of.
+
+    Attributes:
+        models: The catalogue's rows by id.
+        cost: What a usage costs at a price, in nano-dollars.
+        offline: Whether a text that no model made may answer when none can.
+        clock: Seconds, monotonic.
+    """
+
+    models: Mapping[str, Model]
+    router: Router
+    attempts: Attempts
+    cache: Cache
+    budgets: Budgets
+    ledger: Ledger
+    cost: Callable[[Price, Usage], int]
+    offline: bool = False
+    clock: Callable[[], float] = time.monotonic

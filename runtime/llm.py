@@ -18,13 +18,14 @@ from ..llm.cache.build import Caches, Embed, build_cache
 from ..llm.cache.embeddings import Vector
 from ..llm.catalog import Catalogue, Model
 from ..llm.catalog_load import load_catalogue
-from ..llm.chat import Body, Caller, CompletionRequest, Controls, Outcome
+from ..llm.chat import Caller, CompletionRequest, Outcome
 from ..llm.embedding import Embedder
-from ..llm.gateway import Answering, Gateway, Parts
+from ..llm.gateway import Answering, Gateway
 from ..llm.providers.registry import build_adapters
 from ..llm.resilience.attempts import Upstreams
 from ..llm.resilience.build import build_attempts
 from ..llm.routing.router import CatalogueRouter
+from ..llm.seams import Budgets, Ledger, Parts
 from ..llm.usage import Usage
 from ..store.engine import Database
 
@@ -40,17 +41,25 @@ class ModelGateway:
     catalogue: Catalogue
     upstreams: Upstreams
     caches: Caches
-    ledger: SqlLedger | NoLedger
-    budgets: SqlBudgets | NoBudgets
     embedder: Embedder
+
+    @property
+    def ledger(self) -> Ledger:
+        """Where every request is written down."""
+        return self.embedder.parts.ledger
+
+    @property
+    def budgets(self) -> Budgets:
+        """Who may still spend."""
+        return self.embedder.parts.budgets
 
     def answer(self, request: CompletionRequest) -> Answering:
         """Begin an answer; see `Gateway.answer`."""
         return self.gateway.answer(request)
 
-    async def embed(self, body: Body, caller: Caller, controls: Controls) -> tuple[dict[str, Any], Outcome]:
+    async def embed(self, request: CompletionRequest) -> tuple[dict[str, Any], Outcome]:
         """Embed; see `Embedder.embed`."""
-        return await self.embedder.embed(CompletionRequest(body=body, caller=caller, controls=controls))
+        return await self.embedder.embed(request)
 
     def models(self, principal: Principal) -> Sequence[Model]:  # noqa: ARG002 - the catalogue is everybody's
         """The models that a principal may ask for."""
@@ -81,14 +90,6 @@ async def open_gateway(
         caches = _caches(settings, catalogue, database, meanings)
         stack.push_async_callback(caches.close)
         upstreams = build_attempts(adapters, llm)
-        meanings.embedder = embedder = Embedder(
-            catalogue=catalogue,
-            ask=upstreams.embed,
-            cache=caches.embeddings,
-            budgets=budgets,
-            ledger=ledger,
-            cost=prices.cost,
-        )
         parts = Parts(
             models=catalogue.models,
             router=CatalogueRouter(catalogue, llm.routing),
@@ -101,14 +102,9 @@ async def open_gateway(
         )
         gateway = Gateway(parts)
         stack.push_async_callback(gateway.close)
+        meanings.embedder = Embedder(parts=parts, catalogue=catalogue, cache=caches.embeddings)
         yield ModelGateway(
-            gateway=gateway,
-            catalogue=catalogue,
-            upstreams=upstreams,
-            caches=caches,
-            ledger=ledger,
-            budgets=budgets,
-            embedder=embedder,
+            gateway=gateway, catalogue=catalogue, upstreams=upstreams, caches=caches, embedder=meanings.embedder
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from ...llm.catalog import Model
+from ...llm.chat import CompletionRequest
 from ...llm.dialect_request import in_base64, read_embedding
 from .chat import told
 from .controls import read_headers
@@ -41,10 +42,12 @@ async def embed(exchange: Exchange, gateway: Gateway, visitor: Visitor) -> None:
     caller, controls = read_headers(exchange.headers, visitor.principal, visitor.key_id)
     guess = visitor.admit(len(raw), time.monotonic())
     used = 0
+    floats = {**body, "encoding_format": "float"}
+    request = CompletionRequest(body=floats, caller=caller, controls=controls, id=exchange.id)
     watch = Watch(exchange.receive)
     try:
         with watch:
-            answer, outcome = await gateway.embed({**body, "encoding_format": "float"}, caller, controls)
+            answer, outcome = await gateway.embed(request)
             used = outcome.usage.total_tokens
             if body.get("encoding_format") == "base64":
                 answer = in_base64(answer)

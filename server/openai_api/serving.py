@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from ...auth.api_keys.schemas import KnownKey
 from ...core.types import Principal
 from ...llm.catalog import Model
-from ...llm.chat import Body, Caller, CompletionRequest, Controls, Outcome
+from ...llm.chat import CompletionRequest, Outcome
 from ...llm.events import Batch
 
 
@@ -41,7 +41,7 @@ class Gateway(Protocol):
         """Begin an answer."""
         ...
 
-    async def embed(self, body: Body, caller: Caller, controls: Controls) -> tuple[dict[str, Any], Outcome]:
+    async def embed(self, request: CompletionRequest) -> tuple[dict[str, Any], Outcome]:
         """Embed; the answer is OpenAI's, its vectors lists of floats."""
         ...
 

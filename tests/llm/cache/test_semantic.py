@@ -148,7 +148,6 @@ SAID = {"role": "user", "content": ONE}
         (ask("   "), False),
         (ask(ONE, controls=Controls(semantic=False)), False),
     ],
-    ids=str,
 )
 def test_which_requests_are_questions(request_, asked):
     assert (semantic().plan(request_, MODEL).question is not None) is asked

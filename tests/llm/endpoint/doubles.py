@@ -122,8 +122,9 @@ class StubGateway:
         self.answers.append(StubAnswering(self.answer_with(request, outcome), outcome))
         return self.answers[-1]
 
-    async def embed(self, body: dict[str, Any], caller: Caller, controls: Controls) -> tuple[dict[str, Any], Outcome]:
-        self.embedded.append((body, caller, controls))
+    async def embed(self, request: CompletionRequest) -> tuple[dict[str, Any], Outcome]:
+        body = request.body
+        self.embedded.append((request.body, request.caller, request.controls))
         if body["model"] == "nowhere":
             raise NoModel("There is no such model.")
         given = body["input"]

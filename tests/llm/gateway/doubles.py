@@ -11,8 +11,8 @@ from codelab.llm.catalog import Model, Price, Provider
 from codelab.llm.chat import AGENT, Caller, CompletionRequest, Controls, Outcome
 from codelab.llm.errors import BudgetExceeded
 from codelab.llm.events import Batch, Finish, Text, Used
-from codelab.llm.gateway import Gateway, Parts
-from codelab.llm.seams import Hit
+from codelab.llm.gateway import Gateway
+from codelab.llm.seams import Hit, Parts
 from codelab.llm.usage import Usage
 
 NOBODY = Provider(name="p", kind="offline")
@@ -57,6 +57,9 @@ class Scripted:
                 yield Batch(events)
         finally:
             self.closed += 1
+
+    async def embed(self, request: CompletionRequest, model: Model, outcome: Outcome) -> dict[str, Any]:
+        raise NotImplementedError
 
 
 @dataclass

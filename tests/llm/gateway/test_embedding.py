@@ -13,7 +13,8 @@ from codelab.llm.catalog import Catalogue, Model, Price
 from codelab.llm.chat import Caller, CompletionRequest, Controls, Outcome
 from codelab.llm.embedding import Embedder
 from codelab.llm.errors import BudgetExceeded, NoModel, Rejected, ServerFailed
-from tests.llm.gateway.doubles import DEAR, NOBODY, Book, Purse, priced
+from codelab.llm.seams import Parts
+from tests.llm.gateway.doubles import DEAR, NOBODY, Book, Named, Purse, Scripted, Shelf, priced
 
 WORDS = Model(
     id="words",
@@ -26,13 +27,13 @@ WORDS = Model(
 
 
 @dataclass
-class Asked:
+class Asked(Scripted):
     """A provider that embeds a text as its length."""
 
     inputs: list[list[Any]] = field(default_factory=list)
     fails: bool = False
 
-    async def __call__(self, request: CompletionRequest, model: Model, outcome: Outcome) -> dict[str, Any]:
+    async def embed(self, request: CompletionRequest, model: Model, outcome: Outcome) -> dict[str, Any]:
         outcome.attempts += 1
         body = request.body
         self.inputs.append(body["input"])
@@ -49,14 +50,17 @@ class House:
     ledger: Book = field(default_factory=Book)
 
     def __post_init__(self) -> None:
-        self.embedder = Embedder(
-            catalogue=Catalogue([WORDS, DEAR]),
-            ask=self.ask,
-            cache=EmbeddingCache(MemoryStore(max_bytes=1_000_000, generations=Generations(lives_s=60)), ttl_s=60),
+        parts = Parts(
+            models={},
+            router=Named(),
+            attempts=self.ask,
+            cache=Shelf(),
             budgets=self.budgets,
             ledger=self.ledger,
             cost=priced,
         )
+        cache = EmbeddingCache(MemoryStore(max_bytes=1_000_000, generations=Generations(lives_s=60)), ttl_s=60)
+        self.embedder = Embedder(parts=parts, catalogue=Catalogue([WORDS, DEAR]), cache=cache)
 
     async def vectors(self, given: Any, *, controls: Controls | None = None, **more: Any) -> list[list[float]]:
         body = {"model": "words", "input": given} | more
