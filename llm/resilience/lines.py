@@ -10,7 +10,7 @@ from random import Random
 from typing import Final
 
 from ..catalog import Model, Provider
-from ..errors import ConnectFailed, TimedOut, UpstreamError
+from ..errors import ConnectFailed, Refused, TimedOut, UpstreamError
 from ..seams import Adapter
 from .breaker import REFUSED, Breaker, Rules
 from .health import Health
@@ -129,9 +129,10 @@ class Call:
         line.trouble = Trouble(error.code, self._clock())
         if error.counts:
             line.breaker.failed(self._own, connect=connect, retry_after=error.retry_after)
-            line.health.ended(failed=True)
         else:
             line.breaker.dropped(self._own)
+        if error.counts or isinstance(error, Refused):  # among peers, one whose key is refused comes last
+            line.health.ended(failed=True)
         if connect:
             line.endpoint.failed(self._shared, connect=True)
         elif isinstance(error, TimedOut):

@@ -62,6 +62,20 @@ def test_five_failed_connections_in_a_row_do(breaker):
     assert breaker.state == "open"
 
 
+def test_another_failure_is_not_one_more_in_a_row(breaker):
+    fail(breaker, 4, connect=True)
+    fail(breaker)
+    fail(breaker, 4, connect=True)
+    assert breaker.state == "closed"
+
+
+def test_what_was_before_it_closed_is_forgotten(breaker, clock):
+    opened(breaker, clock)
+    succeed(breaker)
+    fail(breaker, 9)
+    assert breaker.state == "closed"
+
+
 def test_failures_leave_the_window(breaker, clock):
     fail(breaker, 9)
     clock.now += RULES.window_s + RULES.window_s / 10

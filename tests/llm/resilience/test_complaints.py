@@ -52,6 +52,16 @@ async def test_27610_another_model_of_an_unreachable_provider_is_not_asked():
     assert "c" not in w.provided.asked
 
 
+async def test_27610_a_model_that_must_wait_does_not_keep_the_others_from_trying_the_address():
+    other = model("c")
+    w = world({"a": [[ConnectFailed("nobody", retry_after=60)]], "c": [GOOD]}, patience_s=0, connect_failures=1)
+    await fails(w, A)
+    w.clock.now += 10
+    assert w.line(A).endpoint.state == "half_open"
+    await fails(w, A, error=AllDown)
+    assert (await w.ask([other]))[0] == "good"
+
+
 async def test_34416_a_fallback_that_fails_is_cooled_as_well():
     w = world({"a": [[ServerFailed("500")]], "b": [[ServerFailed("500")]]}, patience_s=0)
     await fails(w, A, B, times=10)

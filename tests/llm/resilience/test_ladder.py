@@ -7,7 +7,7 @@ import pytest
 
 from codelab.llm.catalog import Price
 from codelab.llm.chat import Caller, Outcome
-from codelab.llm.errors import ConnectFailed, ServerFailed
+from codelab.llm.errors import ConnectFailed, Refused, ServerFailed
 from codelab.llm.resilience.health import Fading, Health, Percentile
 from codelab.llm.resilience.ladder import degradation
 from tests.llm.resilience.doubles import END, ROLE, Clock, Takes, chunk, model, request, world
@@ -56,6 +56,14 @@ async def test_a_failing_peer_is_passed_over_without_a_word_to_the_client():
     _, outcome = await w.ask([ONE, TWO])
     assert w.provided.asked == ["two"]
     assert outcome.degraded is None
+
+
+async def test_a_peer_whose_key_is_refused_is_seldom_asked():
+    w = world({"one": [[Refused("no credit")]], "two": [GOOD]})
+    for _ in range(100):
+        assert (await w.ask([ONE, TWO]))[0] == "good"
+    assert w.provided.asked.count("one") < 20
+    assert w.line(ONE).breaker.state == "closed"
 
 
 async def test_peers_come_before_what_stands_in():
