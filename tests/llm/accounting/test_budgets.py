@@ -52,37 +52,37 @@ async def test_what_is_settled_is_spent_and_the_rest_comes_back(database: Databa
     assert await leases(database) == 0
 
 
-async def test_a_request_waits_only_when_the_slice_is_used_up(database: Database) -> None:
-    await set_limit(database, 1_000_000)
-    async with budgets_of(database) as budgets:
+async def test_a_request_waits_only_when_the_slice_is_used_up(memory: Database) -> None:
+    await set_limit(memory, 1_000_000)
+    async with budgets_of(memory) as budgets:
         (await budgets.reserve(ALICE, 10)).settle(10)
         assert [steps(budgets.reserve(ALICE, 10)) for _ in range(3)] == [0, 0, 0]
 
 
-async def test_whom_no_budget_concerns_waits_once(database: Database) -> None:
-    async with budgets_of(database) as budgets:
+async def test_whom_no_budget_concerns_waits_once(memory: Database) -> None:
+    async with budgets_of(memory) as budgets:
         assert await budgets.reserve(ALICE, 10) is UNLIMITED
         assert steps(budgets.reserve(ALICE, 10)) == 0
         assert steps(budgets.reserve(caller(user_id="bob"), 10)) == 0
-        await set_limit(database, 10)
+        await set_limit(memory, 10)
         budgets.forget("default")
         with pytest.raises(BudgetExceeded):
             await budgets.reserve(ALICE, 11)
 
 
-async def test_a_limit_of_another_process_is_found_out(database: Database) -> None:
-    async with budgets_of(database, refresh_s=0.01) as budgets:
+async def test_a_limit_of_another_process_is_found_out(memory: Database) -> None:
+    async with budgets_of(memory, refresh_s=0.01) as budgets:
         assert await budgets.reserve(ALICE, 10) is UNLIMITED
-        await set_limit(database, 5)
+        await set_limit(memory, 5)
         await asyncio.sleep(0.02)
         await budgets.flush()
         with pytest.raises(BudgetExceeded):
             await budgets.reserve(ALICE, 10)
 
 
-async def test_a_refusal_says_which_budget_and_until_when(database: Database) -> None:
-    budget = await set_limit(database, 2_000_000_000, period="day", on_exceeded="cheaper")
-    async with budgets_of(database) as budgets:
+async def test_a_refusal_says_which_budget_and_until_when(memory: Database) -> None:
+    budget = await set_limit(memory, 2_000_000_000, period="day", on_exceeded="cheaper")
+    async with budgets_of(memory) as budgets:
         (await budgets.reserve(ALICE, 1_500_000_000)).settle(1_500_000_000)
         with pytest.raises(BudgetExceeded) as refused:
             await budgets.reserve(ALICE, 1_000_000_000)
@@ -95,10 +95,10 @@ async def test_a_refusal_says_which_budget_and_until_when(database: Database) ->
     assert refused.value.extra["budget"] == budget
 
 
-async def test_the_strictest_of_several_speaks(database: Database) -> None:
-    await set_limit(database, 10, on_exceeded="cheaper")
-    await set_limit(database, 10, scope="tenant")
-    async with budgets_of(database) as budgets:
+async def test_the_strictest_of_several_speaks(memory: Database) -> None:
+    await set_limit(memory, 10, on_exceeded="cheaper")
+    await set_limit(memory, 10, scope="tenant")
+    async with budgets_of(memory) as budgets:
         with pytest.raises(BudgetExceeded, match="budget of tenant has no room") as refused:
             await budgets.reserve(ALICE, 11)
     assert not refused.value.cheaper

@@ -136,7 +136,7 @@ async def test_a_killed_process_never_makes_room(database: Database, other: Data
     await no_room_was_made(database, truth)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32), st.integers(1, 3))
 def test_no_interleaving_exceeds_a_limit(seed: int, processes: int) -> None:
     async def run() -> None:
@@ -185,7 +185,7 @@ class Cut:
             raise OperationalError("COMMIT", None, ConnectionError())
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32))
 def test_no_broken_connection_makes_room(seed: int) -> None:
     async def run() -> None:
