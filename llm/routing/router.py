@@ -62,10 +62,11 @@ class CatalogueRouter:
         return [model for model in named if demands.met_by(model)]
 
     def _cheapest(self, request: CompletionRequest, demands: Demands) -> Sequence[Model]:
-        usual = self._catalogue.find(_STRONG if request.model == AUTO else request.model)
+        name = _STRONG if request.model == AUTO else request.model
+        usual = self._catalogue.playing(_STRONG) if request.model == AUTO else self._catalogue.find(name)
         pool = [model for model in self._catalogue.listed() if model.skills and demands.met_by(model)]
         if not pool:
-            return self._named(usual.id, request, demands)
+            return self._named(name, request, demands)
         ranked = self._choice.rank(request, pool, chars=demands.chars)
         ranked = ranked[: _RUNNERS_UP if request.controls.fallback else 1]
-        return Route(ranked, baseline=usual.id)
+        return Route(ranked, baseline=usual.id if usual is not None else "")

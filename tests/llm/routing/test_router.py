@@ -158,6 +158,14 @@ def test_the_outcome_can_name_whom_it_would_have_gone_to():
 @pytest.mark.parametrize(
     ("agent", "first"), [("", "small"), ("ask", "small"), ("coder", "small"), ("architect", "middle")]
 )
+def test_a_roster_without_a_strong_one_can_be_chosen_from():
+    router = CatalogueRouter(Catalogue([SMALL, MIDDLE]), RoutingSettings(enabled=True, exploration=0), random=seeded(0))
+    route = router.candidates(request("auto"))
+    assert {model.id for model in route} == {"small", "middle"}
+    assert route.baseline == ""  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("agent", "first"), FLOORS)
 def test_an_agent_has_its_floor(agent, first):
     choice = Choice(RoutingSettings(exploration=0), random=seeded(0), needs=lambda _: (0.2, 0.2, 0.2, 0.2))
     assert choice.rank(request("auto", agent=agent), [BIG, MIDDLE, SMALL], chars=100)[0].id == first
