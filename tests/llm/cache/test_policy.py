@@ -85,7 +85,6 @@ CALL = ToolCall(0, "c", "f", "{}")
         (SAID, {"model": "another"}, False),
         ([[Text("a"), Extra({"x": object()})], [Finish("stop")]], {}, False),
     ],
-    ids=str,
 )
 async def test_only_a_clean_answer_is_kept(said, ended, kept):
     it = cache()

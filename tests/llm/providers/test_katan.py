@@ -1,30 +1,38 @@
 """An independent imitation of the providers, from the package index, as upstream of our adapters.
 
-`llm-katan` installs a package named `tests`, so it lives in an environment of its own: `LLM_KATAN` names its program.
+`llm-katan` installs a package named `tests`, so it is put into a folder of its own. It needs what we have.
 """
 
 import asyncio
 import os
-import shutil
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from codelab.llm.errors import Refused, ServerFailed
 from tests.llm.providers.dialects import ANTHROPIC, GEMINI, OPENAI, answered, asking, connected, told
 
-PROGRAM = os.environ.get("LLM_KATAN") or shutil.which("llm-katan")
+KATAN = "llm-katan==0.22.0"
+PROGRAM = "from llm_katan.cli import main; main()"
 VERSIONED = {"openai": "/v1", "anthropic": "/v1", "gemini": "/v1beta"}
 AS_VERTEX = {"headers": {"Authorization": "Bearer somebody"}}  # it imitates Vertex AI, which wants the key there
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(PROGRAM is None, reason="needs llm-katan: `uv tool install llm-katan`, or name it in LLM_KATAN"),
-]
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("katan")
+    uv = Path(sys.executable).parent / "uv"
+    subprocess.run([uv, "pip", "install", "-q", "--no-deps", "--target", folder, KATAN], check=True)
+    return folder
 
 
 @pytest.fixture
-async def katan(tmp_path):
+async def katan(folder, tmp_path):
     """Start the imitation; gives a function of its options."""
     running = []
 
@@ -32,10 +40,26 @@ async def katan(tmp_path):
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         process = await asyncio.create_subprocess_exec(
-            PROGRAM, "--model", "echo", "--backend", "echo", "--host", "127.0.0.1", "--port", str(port),
-            "--providers", "openai,anthropic,vertexai", "--stats-file", str(tmp_path / "stats.json"), *options,
-            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
+            sys.executable,
+            "-c",
+            PROGRAM,
+            "--model",
+            "echo",
+            "--backend",
+            "echo",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--providers",
+            "openai,anthropic,vertexai",
+            "--stats-file",
+            str(tmp_path / "stats.json"),
+            *options,
+            env=os.environ | {"PYTHONPATH": str(folder)},
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
         running.append(process)
         for _ in range(200):
             try:
