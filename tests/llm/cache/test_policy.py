@@ -37,7 +37,6 @@ def plans(request, **settings) -> bool:
         (ask(conversation="c", controls=Controls(cache="on")), {}, False),
         (ask(web_search_options={}), {}, False),
     ],
-    ids=str,
 )
 def test_who_is_cached(request_, settings, cached):
     assert plans(request_, **settings) is cached
