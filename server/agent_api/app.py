@@ -40,13 +40,13 @@ from .headers import Headed
 from .shell import Prefixed, Shell, answers, describe_both, life_of, shadowed
 from .streaming import OpenStreams
 
-_PARTS: Final[tuple[tuple[str, Any], ...]] = (
+_PARTS: Final[tuple[tuple[str, Any], ...]] = (  # requests look through them in this order
+    ("runs", runs),
+    ("runs", stateless),
+    ("threads", threads),
     ("meta", meta),
     ("assistants", assistants),
     ("runs", crons),
-    ("runs", stateless),
-    ("runs", runs),
-    ("threads", threads),
     ("threads", state),
     ("threads", thread_stream),
     ("runs", protocol),
