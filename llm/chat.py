@@ -126,6 +126,7 @@ class Outcome:
         error: The code of what went wrong, if anything did.
         tried: What each attempt came to, `provider/model: code`.
         baseline: Whom it would have gone to if the model had not been chosen by cost; empty if it was not.
+        awaited: Whether whoever asked still waits for it.
     """
 
     request_id: str = ""
@@ -147,3 +148,4 @@ class Outcome:
     error: str = ""
     tried: list[str] = field(default_factory=list)
     baseline: str = ""
+    awaited: bool = True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
+from functools import partial
 from typing import Final
 
 from ..core.errors import CodeLabError
@@ -17,7 +18,7 @@ from .chat import CompletionRequest, Outcome
 from .errors import AllDown, BudgetExceeded, NotCached, UpstreamError
 from .events import Batch
 from .resilience.standin import NAME, can_stand_in, stand_in
-from .seams import Hit, Parts, Plan
+from .seams import Flight, Hit, Parts, Plan
 from .tally import Tally
 from .till import Till
 
@@ -94,12 +95,17 @@ class Gateway:
         except (UpstreamError, AllDown) as exc:
             instead = None if said else await self._instead(request, outcome, plan, exc)
             if instead is None:
-                self._refused(request, outcome, exc)
+                self._refused(request, outcome, exc.code)
                 raise
             async for batch in instead:
                 yield batch
         except CodeLabError as exc:
-            self._refused(request, outcome, exc)
+            self._refused(request, outcome, exc.code)
+            raise
+        except (GeneratorExit, asyncio.CancelledError):
+            outcome.awaited = False
+            if outcome.cache != "miss":  # an answer that others may follow is noted when it ends
+                self._refused(request, outcome, "cancelled")
             raise
 
     async def _instead(
@@ -136,31 +142,44 @@ class Gateway:
         self, request: CompletionRequest, candidates: Sequence[Model], outcome: Outcome, plan: Plan
     ) -> AsyncGenerator[Batch, None]:
         """Follow an answer to the same request that is on its way; ask, if there is none."""
-        flight = self._parts.cache.join(plan, lambda: self._paid(request, candidates, outcome, plan=plan))
+        flight = self._joined(request, candidates, outcome, plan)
         while not flight.leads:
             try:
-                async for batch in self._followed(request, candidates[0], outcome, flight.batches()):
+                async for batch in self._followed(request, candidates[0], outcome, flight):
                     yield batch
             except BudgetExceeded:
                 outcome.error = ""  # it was the other's purse that was empty
-                flight = self._parts.cache.join(plan, lambda: self._paid(request, candidates, outcome, plan=plan))
+                flight = self._joined(request, candidates, outcome, plan)
             else:
                 return
         outcome.cache = "miss"
         async for batch in flight.batches():
             yield batch
 
+    def _joined(self, request: CompletionRequest, candidates: Sequence[Model], outcome: Outcome, plan: Plan) -> Flight:
+        ask = partial(self._paid, request, candidates, outcome, plan=plan)
+        return self._parts.cache.join(plan, ask, outcome)
+
     async def _followed(
-        self, request: CompletionRequest, model: Model, outcome: Outcome, batches: AsyncIterator[Batch]
+        self, request: CompletionRequest, model: Model, outcome: Outcome, flight: Flight
     ) -> AsyncGenerator[Batch, None]:
         """Read along with the one who asked; it costs nothing."""
+        lead = flight.outcome
+
+        def see() -> None:
+            outcome.degraded = lead.degraded
+            outcome.model, outcome.provider = lead.model or model.id, lead.provider or model.provider.name
 
         def saved() -> None:
-            outcome.saved = self._parts.cost(model.price, outcome.usage)
+            see()
+            price = self._parts.models.get(outcome.model, model).price
+            outcome.saved = self._parts.cost(price, outcome.usage)
 
-        outcome.cache, outcome.model, outcome.provider = "shared", model.id, model.provider.name
+        outcome.cache = "shared"
         with self._accounted(request, outcome, saved) as tally:
-            async for batch in batches:
+            async for batch in flight.batches():
+                if outcome.first is None:
+                    see()
                 self._first(outcome)
                 tally.see(batch)
                 yield batch
@@ -189,7 +208,12 @@ class Gateway:
     ) -> AsyncGenerator[Batch, None]:
         """Ask, within the caller's budgets; keep what may be kept; pay for what was used."""
         parts = self._parts
-        candidates, reservation = await self._till.reserve(request, candidates, outcome)
+        try:
+            candidates, reservation = await self._till.reserve(request, candidates, outcome)
+        except (CodeLabError, asyncio.CancelledError) as exc:
+            if not outcome.awaited:
+                self._refused(request, outcome, getattr(exc, "code", "cancelled"))
+            raise
         kept: list[Batch] = []
         with self._accounted(request, outcome, lambda: self._till.settle(outcome, reservation)) as tally:
             async with aclosing(parts.attempts.answer(request, candidates, outcome)) as batches:
@@ -221,7 +245,7 @@ class Gateway:
                 outcome.error = "cancelled"
             tally.close()
             settle()
-            if not failed or outcome.first is not None:
+            if not failed or outcome.first is not None or not outcome.awaited:
                 self._note(request, outcome)
 
     def _first(self, outcome: Outcome) -> None:
@@ -232,10 +256,10 @@ class Gateway:
         outcome.ended = self._parts.clock()
         self._parts.ledger.add(request, outcome)
 
-    def _refused(self, request: CompletionRequest, outcome: Outcome, error: CodeLabError) -> None:
+    def _refused(self, request: CompletionRequest, outcome: Outcome, error: str) -> None:
         """Note a request that was not answered, unless whoever paid for it did."""
         if outcome.ended is None:
-            outcome.error = error.code
+            outcome.error = error
             self._note(request, outcome)
 
     def _renew(self, request: CompletionRequest, candidates: Sequence[Model], plan: Plan) -> None:
@@ -248,7 +272,7 @@ class Gateway:
 
     async def _asked_again(self, request: CompletionRequest, candidates: Sequence[Model], plan: Plan) -> None:
         outcome = Outcome(request_id=request.id, began=self._parts.clock(), cache="miss")
-        flight = self._parts.cache.join(plan, lambda: self._paid(request, candidates, outcome, plan=plan))
+        flight = self._joined(request, candidates, outcome, plan)
         try:
             async for _ in flight.batches():
                 pass

@@ -143,6 +143,11 @@ class Flight(Protocol):
         """Whether this request is the one that asked."""
         ...
 
+    @property
+    def outcome(self) -> Outcome:
+        """What becomes of the request that asked: who answers, and how that falls short of what was wanted."""
+        ...
+
     def batches(self) -> AsyncIterator[Batch]:
         """Give all batches from the first one; errors are raised to everybody; the last to leave hangs up."""
         ...
@@ -159,8 +164,8 @@ class Cache(Protocol):
         """Look an answer up; `stale` takes one that is too old (nobody else can answer)."""
         ...
 
-    def join(self, plan: Plan, ask: Callable[[], AsyncGenerator[Batch, None]]) -> Flight:
-        """Follow the answer that is on its way, or `ask` for it."""
+    def join(self, plan: Plan, ask: Callable[[], AsyncGenerator[Batch, None]], outcome: Outcome) -> Flight:
+        """Follow the answer that is on its way, or `ask` for it: then `outcome` is what followers are told of it."""
         ...
 
     def keep(self, plan: Plan, batches: Sequence[Batch], outcome: Outcome) -> None:

@@ -71,7 +71,7 @@ class ResponseCache:
         plan.streamed = request.streamed
         plan.ttl_s = self._settings.ttl_s if controls.ttl_s is None else min(controls.ttl_s, self._settings.max_ttl_s)
         plan.choices = request.body.get("n") or 1
-        plan.rules = (controls.fallback, controls.route, controls.exact_model, caller.priority)
+        plan.rules = (controls.fallback, controls.route, controls.exact_model, controls.deadline_s, caller.priority)
         if self._semantic is not None and key is not None:
             plan.question = self._semantic.question(request, self._identity(request, model))
         return plan
@@ -87,12 +87,12 @@ class ResponseCache:
         self._count(plan, hit, stale=stale)
         return hit
 
-    def join(self, plan: Plan, ask: Ask) -> Flight:
+    def join(self, plan: Plan, ask: Ask, outcome: Outcome | None = None) -> Flight:
         """Follow the answer that is on its way, or `ask` for it."""
         if not isinstance(plan, CachePlan):
             raise TypeError("not a plan of this cache")
         asking = ask if plan.stamp is not None else lambda: self._stamped(plan, ask)
-        seat = self._flights.join(plan.flight, asking, fresh=not plan.reads)
+        seat = self._flights.join(plan.flight, asking, fresh=not plan.reads, outcome=outcome)
         if not seat.leads:
             self.books.of(plan.tenant).shared += 1
         return seat

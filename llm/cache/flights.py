@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable
 from contextlib import aclosing, suppress
 from typing import Final
 
+from ..chat import Outcome
 from ..errors import Interrupted
 from ..events import Batch, Event, Reasoning, Text, ToolCall
 
@@ -25,6 +26,9 @@ class Answer:
     Up to `max_bytes` everything is held for whoever comes later. Beyond, nobody can join any more; what everybody might
     still read is held to that size: the upstream waits for the fastest reader, and a reader who is that far behind the
     fastest is told that the answer broke off.
+
+    Attributes:
+        outcome: What becomes of the request that asked.
     """
 
     __slots__ = (
@@ -36,13 +40,15 @@ class Answer:
         "_sizes",
         "_taken",
         "_waiting",
+        "outcome",
         "seats",
         "task",
         "whole",
     )
 
-    def __init__(self, ask: Ask, *, max_bytes: int) -> None:
+    def __init__(self, ask: Ask, outcome: Outcome, *, max_bytes: int) -> None:
         self._ask = ask
+        self.outcome = outcome
         self._max_bytes = max_bytes
         self._held: list[Batch] = []
         self._sizes: list[int] = []
@@ -147,6 +153,11 @@ class Seat:
         self.leads = leads
         answer.seats += 1
 
+    @property
+    def outcome(self) -> Outcome:
+        """What becomes of the request that asked."""
+        return self._answer.outcome
+
     async def batches(self) -> AsyncIterator[Batch]:
         """Give all batches, from the first one; what the upstream raises is raised here."""
         answer, place = self._answer, 0
@@ -186,18 +197,19 @@ class Flights:
         """How many there are."""
         return len(self._answers)
 
-    def join(self, key: Hashable, ask: Ask, *, fresh: bool = False) -> Seat:
+    def join(self, key: Hashable, ask: Ask, *, fresh: bool = False, outcome: Outcome | None = None) -> Seat:
         """Follow the answer to `key`, or ask for it.
 
         Args:
             key: What makes two requests the same.
             ask: Asks upstream; called at most once, in a task of its own.
             fresh: An answer that has already ended will not do.
+            outcome: What becomes of this request, if it is the one that asks.
         """
         answer = self._answers.get(key)
         if answer is not None and answer.open and not (fresh and answer.whole):
             return Seat(self, key, answer, leads=False)
-        answer = self._answers[key] = Answer(ask, max_bytes=self._max_bytes)
+        answer = self._answers[key] = Answer(ask, outcome or Outcome(), max_bytes=self._max_bytes)
         return Seat(self, key, answer, leads=True)
 
     def left(self, key: Hashable, answer: Answer) -> None:

@@ -105,6 +105,7 @@ async def said() -> AsyncGenerator[Batch, None]:
 class Flown:
     leads: bool
     source: AsyncGenerator[Batch, None]
+    outcome: Outcome = field(default_factory=Outcome)
 
     async def batches(self) -> AsyncIterator[Batch]:
         async for batch in self.source:
@@ -127,7 +128,7 @@ class Shelf:
     async def find(self, plan: Any, *, stale: bool = False) -> Hit | None:  # noqa: ARG002
         return self.old if stale else self.fresh
 
-    def join(self, plan: Any, ask: Callable[[], AsyncGenerator[Batch, None]]) -> Any:  # noqa: ARG002
+    def join(self, plan: Any, ask: Callable[[], AsyncGenerator[Batch, None]], outcome: Outcome) -> Any:  # noqa: ARG002
         return Flown(self.leads, ask() if self.leads else said())
 
     def keep(self, plan: Any, batches: Sequence[Batch], outcome: Outcome) -> None:  # noqa: ARG002

@@ -142,7 +142,7 @@ async def test_who_follows_another_pays_nothing() -> None:
 
 async def test_who_follows_a_broken_answer_hears_of_it_and_pays_nothing() -> None:
     class Broken(Shelf):
-        def join(self, plan, ask):  # noqa: ARG002
+        def join(self, plan, ask, outcome):  # noqa: ARG002
             return Flown(False, Scripted([[Text("half")], Interrupted("cut")]).answer(request(), (DEAR,), Outcome()))
 
     house = House(cache=Broken(plans=Wish()))
@@ -155,7 +155,7 @@ async def test_anothers_empty_purse_is_not_mine() -> None:
     class Crowded(Shelf):
         first: bool = True
 
-        def join(self, plan, ask):  # noqa: ARG002
+        def join(self, plan, ask, outcome):  # noqa: ARG002
             led, self.first = not self.first, False
             poor = Scripted([BudgetExceeded("theirs")]).answer(request(), (DEAR,), Outcome())
             return Flown(led, ask() if led else poor)
