@@ -84,6 +84,8 @@ class Recorder:
             await asyncio.wait_for(self._hurry.wait(), self._window_s)
         self._hurry.clear()
         await self._commit()
+        if self._buffer and self._flushing is asyncio.current_task():  # said while that was written, perhaps the last
+            self._flushing = asyncio.create_task(self._flush_soon())
 
     async def _commit(self) -> None:
         events, self._buffer = self._buffer, []
