@@ -19,6 +19,7 @@ from ..core.telemetry import configure_logs
 from ..tools.processes import keep_private
 from . import memory
 from .ending import DONE, FAILED, USAGE, complain
+from .starting import Starting
 from .texts import say
 
 GRACE_S: Final = 5
@@ -78,9 +79,10 @@ def prepare(settings: Settings) -> None:
 
 
 async def listen(app: Any, settings: Settings, welcome: Callable[[Server], Awaitable[bool]]) -> int:
-    """Serve an app; `welcome` speaks once it listens, and may end it."""
+    """Serve an app; `welcome` speaks once it listens, and may end it. Raises why it cannot start."""
+    starting = Starting(app)
     config = uvicorn.Config(
-        app,
+        starting,
         host=settings.server.host,
         port=settings.server.port,
         ws="auto",
@@ -98,6 +100,8 @@ async def listen(app: Any, settings: Settings, welcome: Callable[[Server], Await
     memory.tune()
     welcomed = not ready.is_set() or await welcome(server)
     code = await serving
+    if starting.error is not None:
+        raise starting.error
     return code if welcomed else USAGE
 
 

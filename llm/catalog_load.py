@@ -50,8 +50,10 @@ def _rows(overrides: Path | None) -> Rows:
     path = overrides.expanduser()
     try:
         given = _read_yaml(path.read_text("utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as exc:
-        raise ConfigError(f"CODELAB_LLM__CATALOG: {path} cannot be read as YAML: {exc}") from exc
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"CODELAB_LLM__CATALOG: {path} cannot be read: {getattr(exc, 'strerror', exc)}") from exc
+    except yaml.YAMLError as exc:
+        raise ConfigError(f"CODELAB_LLM__CATALOG: {path} is not YAML: {_where(exc)}") from exc
     if not isinstance(given, dict):
         raise ConfigError(f"{path}: write a mapping with `providers`, `models` and `aliases`.")
     try:
@@ -72,6 +74,11 @@ def _laid_over(below: Any, above: Any) -> Any:
     if not (isinstance(below, dict) and isinstance(above, dict)):
         return above
     return {**below, **{key: _laid_over(below.get(key), value) for key, value in above.items()}}
+
+
+def _where(error: yaml.YAMLError) -> str:
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    return f"line {mark.line + 1}: {problem}" if mark and problem else " ".join(str(error).split())
 
 
 def _told(error: ValidationError) -> str:

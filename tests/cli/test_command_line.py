@@ -1,5 +1,6 @@
 """What stands before any work: help, usage errors, exit codes, languages."""
 
+import logging
 import re
 import time
 
@@ -61,6 +62,31 @@ def test_wrong_use_leaves_with_2(codelab, words):
 
 def test_listening_beyond_this_machine_is_refused_with_a_sentence(codelab):
     assert "127.0.0.1" in codelab("serve", "--host", "0.0.0.0").stderr
+
+
+@pytest.mark.parametrize("roles", [(), ("--roles", "llm")], ids=["everything", "models"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("models: [", "is not YAML: line 2"),
+        ("models: {mine: {provider: nowhere}}", "models.mine.provider: add 'nowhere' to `providers`"),
+        (None, "cannot be read: No such file"),
+    ],
+    ids=["no YAML", "no provider", "no file"],
+)
+def test_a_server_that_cannot_start_says_why_in_a_sentence(codelab, monkeypatch, tmp_path, wrong, roles):
+    catalogue, said = wrong
+    path = tmp_path / "models.yaml"
+    if catalogue is not None:
+        path.write_text(catalogue, "utf-8")
+    monkeypatch.setenv("CODELAB_LLM__CATALOG", str(path))
+    monkeypatch.setattr(logging.getLogger("uvicorn.error"), "level", logging.WARNING)
+    done = codelab("serve", "--port", "0", *roles)
+    assert done.exit_code == 1
+    assert said in done.stderr
+    assert str(path) in done.stderr
+    assert "Traceback" not in done.output
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_list_that_is_no_json_is_named_without_a_traceback(codelab, monkeypatch):

@@ -168,7 +168,7 @@ def test_an_operators_file_is_laid_over(tmp_path):
         ("providers: {p: {kind: openai, base_url: 'http://u:p@x/v1'}}", "without a user name"),
         ("providers: {p: {kind: telepathy}}", "providers.p.kind"),
         ("- a\n- b", "write a mapping"),
-        ("a: [", "cannot be read as YAML"),
+        ("a: [", "is not YAML: line 2"),
     ],
 )
 def test_a_wrong_file_is_told_what_to_do(tmp_path, text, says):
