@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ...auth.local import Authenticator
 from ...core.errors import BadRequest, CodeLabError, NotFound
+from ...llm.resilience.watch import Watch
 from .chat import chat
 from .door import Door, Visitor
 from .envelope import error_body, error_frame, error_headers
@@ -56,6 +57,7 @@ class OpenAIApi:
         self._app = app
         self._door = Door(auth, hosts)
         self._serving = serving
+        self._watch = Watch()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
@@ -65,7 +67,7 @@ class OpenAIApi:
         if scope["path"][len(PREFIX) :][:1] not in {"", "/"}:
             await self._app(scope, receive, send)
             return
-        exchange = Exchange(scope, receive, send)
+        exchange = Exchange(scope, receive, send, self._watch)
         structlog.contextvars.bind_contextvars(correlation_id=exchange.correlation.decode("ascii"))
         try:
             await self._answer(exchange)

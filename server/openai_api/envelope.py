@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from ...core.errors import CodeLabError
-from ...llm.errors import UpstreamError
+from ...llm.errors import BudgetExceeded, UpstreamError
 
 _KINDS: Final[Mapping[int, str]] = {
     401: "authentication_error",
@@ -22,6 +22,10 @@ _NO_USE_AGAIN: Final = frozenset({"not_cached", "unsupported"})
 """Server errors that will be the same next time: the official clients would try them again."""
 _RETRY_AFTER: Final = frozenset({429, 503})
 _SOON_S: Final = 1.0
+_ALSO: Final[Mapping[int, tuple[bytes, bytes]]] = {
+    401: (b"www-authenticate", b'Bearer realm="codelab"'),
+    408: (b"connection", b"close"),  # the rest of what is sent is not read
+}
 
 
 def envelope(error: CodeLabError) -> dict[str, Any]:
@@ -50,11 +54,17 @@ def error_headers(error: CodeLabError) -> list[tuple[bytes, bytes]]:
     """When to come again, and how to sign in."""
     if error.status in _RETRY_AFTER:
         wait = getattr(error, "retry_after", None) or error.extra.get("retry_after") or _SOON_S
-        return [(b"retry-after", b"%d" % max(1, ceil(wait)))]
-    if error.status == 401:  # noqa: PLR2004 - the status itself
-        return [(b"www-authenticate", b'Bearer realm="codelab"')]
+        return [_retry_after(wait)]
+    if isinstance(error, BudgetExceeded) and error.retry_after:
+        return [_retry_after(error.retry_after)]
+    if error.status in _ALSO:
+        return [_ALSO[error.status]]
     if allow := error.extra.get("allow"):
         return [(b"allow", allow.encode())]
     if error.code in _NO_USE_AGAIN:
         return [(b"x-should-retry", b"false")]
     return []
+
+
+def _retry_after(seconds: float) -> tuple[bytes, bytes]:
+    return b"retry-after", b"%d" % max(1, ceil(seconds))

@@ -8,12 +8,15 @@ from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
-from ...core.errors import TooLarge
+from ...core.errors import CodeLabError, TooLarge
 from ...core.types import new_id
+from ...llm.resilience.watch import Watch
 from ..middleware import SECURITY_HEADERS
 
 MAX_BODY: Final = 20 * 1024 * 1024
 """Pictures travel inside."""
+BODY_S: Final = 60.0
+"""A body comes within so many seconds: who sends it drop by drop holds a connection for nothing."""
 _CORRELATION: Final = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 _LENGTH: Final = re.compile(rb"[0-9]{1,18}")
 _ALWAYS: Final = [
@@ -26,12 +29,25 @@ _SSE: Final = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"x-acce
 Headers = Sequence[tuple[bytes, bytes]]
 
 
+class TooSlow(CodeLabError):  # noqa: N818
+    """The request's body does not come."""
+
+    status = 408
+    default_code = "request_timeout"
+
+
 class Gone(Exception):  # noqa: N818 - it reads as a fact
     """The client has hung up."""
 
 
 class Exchange:
     """One request and its answer.
+
+    Args:
+        scope: The request's.
+        receive: Gives its body.
+        send: Takes the answer.
+        watch: Ends waits that take too long.
 
     Attributes:
         id: Ours, new for every request; it names the request in the ledger and in `x-request-id`.
@@ -40,9 +56,11 @@ class Exchange:
         streaming: Whether it is a stream of events.
     """
 
-    __slots__ = ("_always", "begun", "correlation", "headers", "id", "method", "path", "receive", "send", "streaming")
+    __slots__ = ("_always", "_watch", "begun", "correlation", "headers", "id", "method", "path", "receive", "send",
+                 "streaming")  # fmt: skip
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, watch: Watch) -> None:
+        self._watch = watch
         self.receive = receive
         self.send = send
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -59,11 +77,18 @@ class Exchange:
 
         Raises:
             TooLarge: It is larger than `MAX_BODY` bytes.
+            TooSlow: It has not come after `BODY_S` seconds.
             Gone: The client hung up.
         """
         length = self.headers.get(b"content-length", b"0")
         if not _LENGTH.fullmatch(length) or int(length) > MAX_BODY:
             raise _too_large()
+        try:
+            return await self._watch.bound(self._read(), BODY_S)
+        except TimeoutError as exc:
+            raise TooSlow(f"The request's body did not come within {BODY_S:g} s.") from exc
+
+    async def _read(self) -> bytes:
         parts: list[bytes] = []
         size, more = 0, True
         while more:

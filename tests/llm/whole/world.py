@@ -118,8 +118,11 @@ def asking(model: str, **body: Any) -> dict[str, Any]:
 
 
 def catalogue(folder: Path, providers: dict[str, dict[str, Any]], models: dict[str, dict[str, Any]]) -> Path:
-    """Write a catalogue; whoever has no price costs a dollar and five."""
-    priced = {name: {"price": {"input": 1, "output": 5}, **row} for name, row in models.items()}
+    """Write a catalogue; what is not said costs a dollar and five, and sees."""
+    priced = {
+        name: {"price": {"input": 1, "output": 5}, "capabilities": ["tools", "json", "vision"], **row}
+        for name, row in models.items()
+    }
     path = folder / "models.yaml"
     path.write_text(yaml.safe_dump({"providers": providers, "models": priced}), "utf-8")
     return path
