@@ -79,9 +79,10 @@ class CodeLabChatModel(BaseChatModel):
         """Bind tools in any form LangChain knows."""
         schemas = [convert_to_openai_tool(tool, strict=kwargs.pop("strict", None)) for tool in tools]
         names = {schema["function"]["name"] for schema in schemas}
+        if kwargs.pop("ls_structured_output_format", None) and len(names) == 1:  # it says only "any"
+            tool_choice = next(iter(names))
         if tool_choice is not None:
             kwargs["tool_choice"] = _choice(tool_choice, names)
-        kwargs.pop("ls_structured_output_format", None)
         return self.bind(tools=schemas, **kwargs)
 
     def _generate(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
+from langchain_core.exceptions import ModelError
 from langgraph.errors import GraphRecursionError
 from langgraph.types import Interrupt
 from sqlalchemy import String, bindparam, func, select
@@ -56,6 +57,8 @@ class Outcome:
 
 def describe(exc: BaseException) -> dict[str, str]:
     """Name a failure by a stable code and a sentence."""
+    if isinstance(exc, ModelError) and isinstance(exc.__cause__, CodeLabError):
+        exc = exc.__cause__  # what the model gateway said, before it was put into LangChain's words
     if isinstance(exc, CodeLabError):
         return {"code": exc.code, "message": exc.message[:_ERROR_CHARS]}
     if isinstance(exc, GraphRecursionError):
