@@ -168,7 +168,7 @@ async def world(folder: Path, *, each: int = 4, more: dict[str, Any] | None = No
 async def opened(settings: Settings) -> AsyncIterator[tuple[httpx.AsyncClient, LlmRuntime]]:
     """Serve models under some settings."""
     app = create_llm_app(settings, auth=People())
-    async with listening(app) as http:
+    async with listening(app, grace_s=1) as http:
         http.headers.update(bearing("ann@t1"))
         yield http, app.state.runtime
 
