@@ -194,7 +194,10 @@ def _config(app: ScriptedApp, host: str = "127.0.0.1", port: int = 0) -> uvicorn
 @asynccontextmanager
 async def serve(script: Script) -> AsyncIterator[RunningServer]:
     """Serve a script on a free port of 127.0.0.1 while the block runs."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    # With the protocol said asyncio sends small packets at once; else each answer waits 40 ms for the client's word.
+    listener = socket.socket(proto=socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
     app = ScriptedApp(script)
     server = _Embedded(_config(app))
     task = asyncio.create_task(server.serve(sockets=[listener]))
