@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ...core.settings_llm import ResponseCacheSettings
 from ..catalog import Model
 from ..chat import CacheOutcome, CompletionRequest, Outcome
+from ..errors import UpstreamError
 from ..events import Batch
 from ..seams import Flight, Hit, Plan
 from . import entry
@@ -200,7 +201,10 @@ class ResponseCache:
         """Make what is kept; None if the answer is not one to be given again."""
         if plan.stamp is None or plan.ttl_s <= 0 or outcome.error or outcome.degraded or outcome.model != plan.model:
             return None
-        held = [list(batch.events) for batch in batches]
+        try:
+            held = [list(batch.events) for batch in batches]
+        except UpstreamError:  # bytes that were passed on unread, and are none of ours to judge now
+            return None
         if not entry.is_clean(held, plan.choices):
             return None
         now = self._clock()

@@ -301,3 +301,16 @@ async def test_a_thousand_quarrels_leave_nothing_held(served: World) -> None:
 async def written(served: World, rows: int) -> dict[str, Any] | None:
     report = await served.get("/usage", agent="crowd")
     return report if report["total"]["requests"] == rows else None
+
+
+async def test_what_cannot_be_kept_is_an_answer_all_the_same(served: World) -> None:
+    """Half a character that is passed on unread: the client has it, whether or not its request may be cached."""
+    model = served.fresh()
+    served.up.replies = [streamed(b"".join(OPENAI.frames).replace(b'"Hello"', b'"\\ud83d"'))]
+    for number in range(2):
+        odd = Client(served, model, f"odd-{number}")
+        assert await odd.end() == 200
+        assert odd.body.endswith(b"data: [DONE]\n\n")
+        assert odd.headers["x-codelab-cache"] == "miss"
+        row = await settled(served, odd.thread)
+        assert (row["error"], row["cost"]) == ("", COST)
