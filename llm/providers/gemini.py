@@ -19,6 +19,7 @@ from .gemini_request import generate_body
 from .http import Http, malformed
 from .sse import frames
 from .upstream import Upstream
+from .vectors import check_vectors
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -72,12 +73,14 @@ class GeminiAdapter:
         except (orjson.JSONDecodeError, KeyError, TypeError) as exc:
             raise malformed() from exc
         tokens = estimate_tokens(*texts)
-        return {
+        answer = {
             "object": "list",
             "data": [{"object": "embedding", "index": at, "embedding": vector} for at, vector in enumerate(vectors)],
             "model": model.upstream,
             "usage": {"prompt_tokens": tokens, "total_tokens": tokens, "estimated": True},
         }
+        check_vectors(answer, texts)
+        return answer
 
     async def close(self) -> None:
         """Let go of prefixes that are being stored; the connections are the process's."""

@@ -18,6 +18,7 @@ from .failures import read_error
 from .http import Http, malformed
 from .sse import frames
 from .upstream import Upstream
+from .vectors import check_vectors
 
 _END: Final = b"\n\n"
 _WHOLE: Final = b"}\n\n"
@@ -63,12 +64,11 @@ class OpenAIAdapter:
         asked = dumped({**body, "model": model.upstream, "encoding_format": "float"})
         raw = await self._upstream.whole("/embeddings", asked, timeout_s=timeout_s)
         try:
-            found = orjson.loads(raw)
-            if isinstance(found["data"], list):
-                return dict(found)
-        except (orjson.JSONDecodeError, KeyError, TypeError) as exc:
+            found = dict(orjson.loads(raw))
+        except (ValueError, TypeError) as exc:
             raise malformed() from exc
-        raise malformed()
+        check_vectors(found, body["input"])
+        return found
 
     async def close(self) -> None:
         """Nothing is kept here: the connections are the process's."""

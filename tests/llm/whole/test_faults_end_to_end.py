@@ -28,6 +28,23 @@ every = pytest.mark.parametrize(("dialect", "stream"), BOTH)
 LIMIT = 600_000
 """One request fits and hardly anything beside it: what is not given back is missed by the next."""
 BIG = "Hello" * 400_000
+EMBEDDERS = {f"embeds-{number}": {"capabilities": ["embed"]} for number in range(10)}
+VECTORS = {
+    "object": "list",
+    "model": "m",
+    "data": [{"object": "embedding", "index": 0, "embedding": [0.5, 1.0]}],
+    "usage": {"prompt_tokens": 3, "total_tokens": 3},
+}
+BAD_VECTORS: dict[str, tuple[Reply, int, str]] = {
+    "429": (whole({"error": {"message": "no"}}, 429, retry_after="7"), 429, "rate_limited"),
+    "500": (whole({"error": {"message": "no"}}, 500), 502, "upstream_error"),
+    "silence": (silent(), 504, "upstream_timeout"),
+    "cut": (half(dumps(VECTORS)), 502, "upstream_interrupted"),
+    "malformed": (whole(b'{"data": [{"emb'), 502, "upstream_malformed"),
+    "too few": (whole(VECTORS | {"data": []}), 502, "upstream_malformed"),
+    "no numbers": (whole(VECTORS | {"data": [{"index": 0, "embedding": ["a"]}]}), 502, "upstream_malformed"),
+    "out of order": (whole(VECTORS | {"data": [{"index": 7, "embedding": [1.0]}]}), 502, "upstream_malformed"),
+}
 
 
 def begun(dialect: Dialect) -> list[bytes]:
@@ -110,7 +127,7 @@ FAULTS = {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    async with world(tmp_path_factory.mktemp("faults"), each=2 * len(FAULTS) + 12) as one:
+    async with world(tmp_path_factory.mktemp("faults"), each=2 * len(FAULTS) + 12, more=EMBEDDERS) as one:
         yield one
 
 
@@ -267,3 +284,25 @@ async def test_a_model_that_said_when_to_come_back_is_left_alone_until_then(
     assert len(served.up.asked) == asked
     row = await served.row(thread_id=f"{case.thread}-2")
     assert (row["error"], row["attempts"], row["cost"]) == ("unavailable", 0, 0)
+
+
+@pytest.mark.parametrize("fault", ["none", *BAD_VECTORS])
+async def test_vectors_have_a_clear_end_too(served: World, fault: str) -> None:
+    agent, model = f"embed-{fault.replace(' ', '-')}", f"embeds-{['none', *BAD_VECTORS].index(fault)}"
+    budget = await served.limit(LIMIT, "agent", agent)
+    reply, status, code = BAD_VECTORS.get(fault, (whole(VECTORS), 200, ""))
+    served.up.replies = [reply]
+    tasks = running()
+    body = {"model": model, "input": [f"a text for {fault}"]}
+    answer = await served.http.post("/v1/embeddings", json=body, headers={"x-codelab-agent": agent})
+    assert answer.status_code == status, answer.text
+    if code:
+        assert answer.json()["error"]["code"] == code
+        assert answer.headers.get("retry-after") == ("7" if fault == "429" else None)
+    row = await served.row(agent=agent)
+    assert (row["error"], row["model"], row["attempts"]) == (code, model, 1)
+    assert (row["cost"], row["request_id"]) == (0 if code else 3 * INPUT, answer.headers["x-request-id"])
+    assert (await served.spent(budget))[0] == row["cost"]
+    assert all(not part.flying for part in served.runtime.llm.budgets._book.slices.values())
+    await eventually(lambda: not served.open_upstreams, "the connections", seconds=3)
+    await eventually(lambda: not running() - tasks, "tasks", seconds=3)
