@@ -10,14 +10,13 @@ import orjson
 
 from .errors import Malformed, ServerFailed
 from .events import Event, Extra, Finish, Reasoning, Refusal, Text, ToolCall, Used
-from .usage import Usage
+from .usage import Usage, count
 
 _HEAD: Final = frozenset({"id", "object", "created", "model", "choices", "usage", "obfuscation", "error"})
 _OF_CHOICE: Final = frozenset({"index", "delta", "message", "finish_reason"})
 _THOUGHT: Final = frozenset({"reasoning_content", "reasoning", "reasoning_signature", "reasoning_details"})
 _SAID: Final = frozenset({"role", "content", "refusal", "tool_calls", *_THOUGHT})
 _LONGEST_ERROR: Final = 500
-_MOST: Final = 10**12
 _USED: Final = re.compile(rb'"usage"\s*:\s*\{')
 """Inside a text the quotes would be escaped."""
 
@@ -50,22 +49,14 @@ def read_usage(raw: Mapping[str, Any]) -> Usage:
     prompt = raw.get("prompt_tokens_details") or {}
     said = raw.get("completion_tokens_details") or {}
     return Usage(
-        input_tokens=_count(raw.get("prompt_tokens")),
-        output_tokens=_count(raw.get("completion_tokens")),
-        cached_tokens=_count(prompt.get("cached_tokens") or raw.get("prompt_cache_hit_tokens")),
-        cache_write_tokens=_count(prompt.get("cache_write_tokens")),
-        cache_write_1h_tokens=_count(prompt.get("cache_write_1h_tokens")),
-        reasoning_tokens=_count(said.get("reasoning_tokens")),
+        input_tokens=count(raw.get("prompt_tokens")),
+        output_tokens=count(raw.get("completion_tokens")),
+        cached_tokens=count(prompt.get("cached_tokens") or raw.get("prompt_cache_hit_tokens")),
+        cache_write_tokens=count(prompt.get("cache_write_tokens")),
+        cache_write_1h_tokens=count(prompt.get("cache_write_1h_tokens")),
+        reasoning_tokens=count(said.get("reasoning_tokens")),
         estimated=bool(raw.get("estimated")),
     )
-
-
-def _count(value: Any) -> int:
-    if value is None:
-        return 0
-    if isinstance(value, int | float) and 0 <= value <= _MOST and value == int(value):
-        return int(value)
-    raise TypeError("not a count")
 
 
 def _text(value: Any) -> str:
@@ -108,7 +99,7 @@ def _message(error: Any) -> str:
 
 
 def _choice(choice: dict[str, Any], into: list[Event]) -> None:
-    index = _count(choice.get("index"))
+    index = count(choice.get("index"))
     said = choice.get("delta") or choice.get("message")
     beside = {key: value for key, value in choice.items() if key not in _OF_CHOICE and value is not None}
     if said:
@@ -165,7 +156,7 @@ def _call(call: dict[str, Any], position: int, choice: int) -> Event:
     arguments, place = function.get("arguments"), call.get("index")
     seal = call.get("signature") or ((call.get("extra_content") or {}).get("google") or {}).get("thought_signature")
     return ToolCall(
-        position if place is None else _count(place),
+        position if place is None else count(place),
         _text(call.get("id")),
         _text(function.get("name")),
         orjson.dumps(arguments).decode() if isinstance(arguments, dict) else _text(arguments),

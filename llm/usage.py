@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from langchain_core.messages.ai import UsageMetadata
 
 CHARS_PER_TOKEN = 3.6
+_MOST: Final = 10**12
+"""Tokens that one request may be said to have had: what they cost is still a number that a database takes."""
 
 
 class Usage(Struct, frozen=True, omit_defaults=True):
@@ -65,6 +67,15 @@ class Usage(Struct, frozen=True, omit_defaults=True):
         if self.reasoning_tokens:
             told["output_token_details"] = {"reasoning": self.reasoning_tokens}
         return told  # type: ignore[return-value]
+
+
+def count(value: Any) -> int:
+    """Read a count of tokens as a provider tells it: nothing is 0; raises `TypeError` if it is no count."""
+    if value is None:
+        return 0
+    if isinstance(value, int | float) and 0 <= value <= _MOST and value == int(value):
+        return int(value)
+    raise TypeError("not a count")
 
 
 def estimate_tokens(*texts: str) -> int:

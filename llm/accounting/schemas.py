@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ...store.texts import clean_text
 from .limits import EACH, OnExceeded, Period, Scope
+from .slices import MOST
 
 GroupBy = Literal["day", "user", "key", "thread", "run", "agent", "provider", "model", "cache", "error"]
-MOST: Final = 10**17
-"""A hundred million dollars: what is added to it still fits the database's numbers."""
 
 
 def _in_utc(value: datetime) -> datetime:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from .limits import Account, Limit
+
+MOST: Final = 10**17
+"""A hundred million dollars: no limit is higher and no request counts for more; their sums fit the database."""
 
 
 class Slice:
@@ -107,7 +111,7 @@ class Held:
         """Replace what was reserved by what it cost, in nano-dollars; what comes after the first time is ignored."""
         slices, self._slices = self._slices, ()
         for each in slices:
-            each.settle(self._most, max(cost, 0))
+            each.settle(self._most, min(max(cost, 0), MOST))
 
 
 class Unlimited:

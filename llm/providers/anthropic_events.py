@@ -9,7 +9,7 @@ import orjson
 from msgspec.structs import replace
 
 from ..events import Event, Finish, Reasoning, Text, ToolCall, Used
-from ..usage import Usage
+from ..usage import Usage, count
 from .anthropic_request import JSON_TOOL
 from .conversation import REDACTED
 from .http import malformed
@@ -30,20 +30,20 @@ def read_usage(raw: Mapping[str, Any]) -> Usage:
 
     The breakdown by time may be of a part only; what it does not tell is taken for the kind that it knows.
     """
-    read = raw.get("cache_read_input_tokens") or 0
+    read = count(raw.get("cache_read_input_tokens"))
     split = raw.get("cache_creation") or {}
-    short, hour = split.get("ephemeral_5m_input_tokens") or 0, split.get("ephemeral_1h_input_tokens") or 0
-    written = max(raw.get("cache_creation_input_tokens") or 0, short + hour)
+    short, hour = count(split.get("ephemeral_5m_input_tokens")), count(split.get("ephemeral_1h_input_tokens"))
+    written = max(count(raw.get("cache_creation_input_tokens")), short + hour)
     if hour and not short:
         hour = written
     details = raw.get("output_tokens_details") or {}
     return Usage(
-        input_tokens=(raw.get("input_tokens") or 0) + read + written,
-        output_tokens=raw.get("output_tokens") or 0,
+        input_tokens=count(raw.get("input_tokens")) + read + written,
+        output_tokens=count(raw.get("output_tokens")),
         cached_tokens=read,
         cache_write_tokens=written - hour,
         cache_write_1h_tokens=hour,
-        reasoning_tokens=details.get("thinking_tokens") or 0,
+        reasoning_tokens=count(details.get("thinking_tokens")),
     )
 
 

@@ -9,7 +9,7 @@ import orjson
 
 from ..errors import Rejected, ServerFailed
 from ..events import Event, Extra, Finish, Reasoning, Text, ToolCall, Used
-from ..usage import Usage
+from ..usage import Usage, count
 from .conversation import GEMINI_SEAL
 from .http import malformed
 
@@ -19,11 +19,11 @@ _FAILED: Final = ("MALFORMED_", "UNEXPECTED_", "TOO_MANY_", "MISSING_", "NO_IMAG
 
 def read_usage(raw: Mapping[str, Any]) -> Usage:
     """Read `usageMetadata`: thoughts are counted beside the answer, results of Google's own tools beside the prompt."""
-    thoughts = raw.get("thoughtsTokenCount") or 0
+    thoughts = count(raw.get("thoughtsTokenCount"))
     return Usage(
-        input_tokens=(raw.get("promptTokenCount") or 0) + (raw.get("toolUsePromptTokenCount") or 0),
-        output_tokens=(raw.get("candidatesTokenCount") or 0) + thoughts,
-        cached_tokens=raw.get("cachedContentTokenCount") or 0,
+        input_tokens=count(raw.get("promptTokenCount")) + count(raw.get("toolUsePromptTokenCount")),
+        output_tokens=count(raw.get("candidatesTokenCount")) + thoughts,
+        cached_tokens=count(raw.get("cachedContentTokenCount")),
         reasoning_tokens=thoughts,
     )
 

@@ -22,7 +22,7 @@ from codelab.core.settings_llm import LedgerSettings
 from codelab.core.types import utc_now
 from codelab.llm.accounting.repository import forget_rows
 from tests.llm.providers.dialects import ANTHROPIC, DIALECTS, GEMINI, OPENAI, Dialect
-from tests.llm.whole.world import CHAT, World, asking, bearing, world
+from tests.llm.whole.world import CHAT, INPUT, OUTPUT, World, asking, bearing, world
 from tests.support.agent_server import eventually
 from tests.support.tree import ROOT
 from tests.support.upstream import SSE, Line, streamed, whole
@@ -47,7 +47,7 @@ async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Worl
         "second": {"upstream": "another"},
         **{f"cached-{d.name}": {"price": CACHED, "provider": f"{d.name}-0"} for d in DIALECTS},
     }
-    async with world(tmp_path_factory.mktemp("complaints"), each=12, more=more) as one:
+    async with world(tmp_path_factory.mktemp("complaints"), each=40, more=more) as one:
         one.up.replies = [GOOD]
         yield one
 
@@ -239,3 +239,26 @@ async def test_31416_30484_nobody_elses_gateway_is_among_the_dependencies(served
     assert not names & {"litellm", "portkey-ai"}
     assert all(hashes for _, hashes in packages)
     assert (await served.http.get("/v1/models", headers=bearing("ann@t1"))).status_code == 200
+
+
+@pytest.mark.parametrize("told", [2**62, 10**12 + 1, -5, 5.5, "5", [5]], ids=str)
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+async def test_counts_that_are_none_are_no_bill(served: World, dialect: Dialect, told: Any) -> None:
+    """They are refused as malformed; the ledger and the budgets go on for everybody else."""
+    name, member = {
+        "openai": ("usage", "prompt_tokens"),
+        "anthropic": ("usage", "input_tokens"),
+        "gemini": ("usageMetadata", "promptTokenCount"),
+    }[dialect.name]
+    served.up.replies = [whole(dialect.answer | {name: dialect.answer[name] | {member: told}})]
+    agent = f"odd-{dialect.name}-{DIALECTS.index(dialect)}-{sum(map(ord, str(told)))}"
+    budget = await served.limit(10**9, "agent", agent)
+    model = served.fresh(dialect.name)
+    answer = await served.chat(model, told={"x-codelab-agent": agent})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "upstream_malformed")
+    row = await served.row(agent=agent)
+    assert (row["cost"], row["prompt_tokens"], row["error"]) == (0, 0, "upstream_malformed")
+    served.up.replies = [whole(dialect.answer)]
+    assert (await served.chat(model, told={"x-codelab-agent": agent})).status_code == 200
+    assert (await served.spent(budget))[0] == 5 * INPUT + 2 * OUTPUT
+    served.up.replies = [GOOD]
