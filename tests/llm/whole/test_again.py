@@ -30,7 +30,7 @@ async def models() -> AsyncIterator[RunningServer]:
 @pytest.fixture
 def settings(tmp_path: Path, models: RunningServer) -> Settings:
     catalog = catalogue(tmp_path, {"lab": {"kind": "openai", "base_url": models.url}}, {"m": {"provider": "lab"}})
-    return settings_of(tmp_path, catalog, timeout_s=5)
+    return settings_of(tmp_path, catalog)
 
 
 @asynccontextmanager
@@ -111,7 +111,7 @@ async def test_a_server_that_is_stopped_tells_those_who_still_read(tmp_path: Pat
     slow = Script.model_validate({"name": "slow", "replies": [{"text": "word " * 400, "delay_s": 0.05}]})
     async with serve(slow) as models:
         catalog = catalogue(tmp_path, {"lab": {"kind": "openai", "base_url": models.url}}, {"m": {"provider": "lab"}})
-        settings = settings_of(tmp_path, catalog, timeout_s=5)
+        settings = settings_of(tmp_path, catalog)
         read, began = bytearray(), asyncio.Event()
 
         async def reading(base: httpx.URL) -> None:

