@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any, Final
 
 CHUNKS: Final = 60
@@ -64,9 +65,13 @@ _WHOLE: Final = (
 
 
 class Upstream(asyncio.Protocol):
-    """Answers every request at once; a stream is written whole, or its first piece now and the rest after `pause`."""
+    """Answers every request at once; a stream is written whole, or its first piece now and the rest in about `pause`.
+
+    The pauses differ, or all clients of a crowd would ask at the same moment for ever.
+    """
 
     pause: float = 0.0
+    draw: Final = Random(1).uniform
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
@@ -93,7 +98,8 @@ class Upstream(asyncio.Protocol):
         else:
             self._transport.write(_STREAM_HEAD + _framed(_EVENTS[:2]))
             rest = _framed(_EVENTS[2:]) + _LAST
-            asyncio.get_running_loop().call_later(self.pause, self._transport.write, rest)
+            pause = self.pause * self.draw(0.5, 1.5)
+            asyncio.get_running_loop().call_later(pause, self._transport.write, rest)
 
 
 @dataclass
