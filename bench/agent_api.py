@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import statistics
 import sys
@@ -124,6 +125,8 @@ async def _first() -> list[dict[str, Any]]:
 
 async def _stream() -> list[dict[str, Any]]:
     figure = Figure("tokens/s of a `messages` stream, sqlite", "/s")
+    gc.collect()
+    gc.freeze()  # bare LangGraph must not pay for what was measured before it in this process
     async with work_folder() as folder, api_bare.savers("sqlite", folder) as make:
         figure.bare += await _rounds(partial(api_bare.tokens, make, TOKENS))
     figure.ours += await _at(hosts.sqlite, lambda port, _: _rounds(partial(api_clients.tokens, port, TOKENS)))
