@@ -77,7 +77,8 @@ class CodeLabChatModel(BaseChatModel):
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """Bind tools in any form LangChain knows."""
-        schemas = [convert_to_openai_tool(tool, strict=kwargs.pop("strict", None)) for tool in tools]
+        strict = kwargs.pop("strict", None)
+        schemas = [convert_to_openai_tool(tool, strict=strict) for tool in tools]
         names = {schema["function"]["name"] for schema in schemas}
         if kwargs.pop("ls_structured_output_format", None) and len(names) == 1:  # it says only "any"
             tool_choice = next(iter(names))

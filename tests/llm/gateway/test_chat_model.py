@@ -119,6 +119,12 @@ async def test_what_is_sent() -> None:
     assert "stream" not in body
 
 
+async def test_strict_is_meant_for_every_tool() -> None:
+    house = House()
+    await model(house).bind_tools([add, Choice], strict=True).ainvoke("x")
+    assert [each["function"].get("strict") for each in sent(house)["tools"]] == [True, True]
+
+
 async def test_a_shape_is_demanded_and_read() -> None:
     said = ([ToolCall(0, id="c", name="Choice", arguments='{"agent": "coder"}'), Finish("tool_calls")],)
     house = House(attempts=Scripted(said))
