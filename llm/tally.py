@@ -94,7 +94,9 @@ def _prompt_size(request: CompletionRequest) -> int:
     raw = request.raw
     if raw is not None and _DATA_URL not in raw:
         return len(raw)
-    return sum(map(_size, request.body.get("messages") or ())) + _size(request.body.get("tools"))
+    body = request.body
+    asked = sum(map(_size, body.get("messages") or ())) + _size(body.get("tools"))
+    return asked + _size(body["input"]) if "input" in body else asked  # of an embedding
 
 
 def _size(value: object) -> int:

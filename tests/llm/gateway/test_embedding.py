@@ -80,6 +80,13 @@ async def test_each_text_is_asked_for_once_and_paid_once() -> None:
     assert house.budgets.settled == [10]
 
 
+@pytest.mark.parametrize("given", ["x" * 4_000, ["x" * 2_000] * 2, [7] * 1_000], ids=["text", "texts", "tokens"])
+async def test_room_is_reserved_for_what_is_embedded(given: Any) -> None:
+    house = House()
+    await house.vectors(given)
+    assert 1_000 <= house.budgets.reserved[0] <= 4_000
+
+
 async def test_token_arrays_are_texts_too() -> None:
     house = House()
     assert await house.vectors([1, 2, 3]) == [[3.0, 0.5]]
