@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from .chat import CompletionRequest, Outcome
 from .events import Batch, Event, Finish, Reasoning, Refusal, Text, ToolCall, Used
-from .usage import CHARS_PER_TOKEN, Usage
+from .usage import CHARS_PER_TOKEN, Usage, tokens_in
 
 _MARKS: Final = (b'"usage":{', b'"usage": {', b'"finish_reason":"', b'"finish_reason": "')
 _FRAME: Final = b"\n\n"
@@ -50,7 +50,7 @@ class Tally:
         """Guess what the provider did not tell: for an answer that broke off, or was left."""
         if not (self._told or self._said or self._frames or self._outcome.attempts):
             return
-        said = -(-self._said * 10 // round(CHARS_PER_TOKEN * 10)) + self._frames
+        said = tokens_in(self._said) + self._frames
         if self._told:
             usage = self._outcome.usage
             if usage.estimated and not self._outcome.finish:  # the prompt is known, the answer was not yet counted
@@ -81,7 +81,7 @@ def telling(batch: Batch) -> Iterator[Event]:
 
 def prompt_tokens(request: CompletionRequest) -> int:
     """Guess a prompt's tokens."""
-    return -(-_prompt_size(request) * 10 // round(CHARS_PER_TOKEN * 10))
+    return tokens_in(_prompt_size(request))
 
 
 def most_tokens(request: CompletionRequest) -> int:

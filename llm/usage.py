@@ -80,8 +80,12 @@ def count(value: Any) -> int:
 
 def estimate_tokens(*texts: str) -> int:
     """Guess how many tokens the texts have; never 0 for a text that is not empty."""
-    chars = sum(map(len, texts))
-    return -(-chars * 10 // round(CHARS_PER_TOKEN * 10))
+    return tokens_in(sum(map(len, texts)))
+
+
+def tokens_in(size: int) -> int:
+    """Guess how many tokens so many characters, or bytes, have."""
+    return -(-size * 10 // round(CHARS_PER_TOKEN * 10))
 
 
 def total_usage(messages: Iterable[BaseMessage]) -> Usage:
