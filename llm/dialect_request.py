@@ -17,6 +17,7 @@ MAX_MESSAGES: Final = 10_000
 MAX_TOOLS: Final = 1_024
 MAX_CHOICES: Final = 128
 MAX_INPUTS: Final = 2_048
+BAD_INPUT: Final = f"`input` must be text, tokens, or a list of at most {MAX_INPUTS} of either; none may be empty."
 _DEEPEST: Final = 200
 """Levels; what a body is sent on with gives up soon after."""
 _LONGEST_NAME: Final = 256
@@ -69,20 +70,20 @@ def read_chat(raw: bytes) -> Body:
 def read_embedding(raw: bytes) -> Body:
     """Read the body of an embeddings request; errors as `read_chat`."""
     body = _read(raw)
-    given = body.get("input")
-    if isinstance(given, str):
-        whole = bool(given)
-    else:
-        whole = isinstance(given, list) and 0 < len(given) <= MAX_INPUTS and _is_input(given)
-    if not whole:
-        raise _bad(
-            f"`input` must be text, tokens, or a list of at most {MAX_INPUTS} of either; none may be empty.", "input"
-        )
+    if not is_input(body.get("input")):
+        raise _bad(BAD_INPUT, "input")
     if body.get("encoding_format") not in (None, "float", "base64"):
         raise _bad("`encoding_format` must be float or base64.", "encoding_format")
     if body.get("dimensions") is not None:
         _check_option("dimensions", body["dimensions"])
     return body
+
+
+def is_input(given: Any) -> bool:
+    """Whether something can be embedded: a text, tokens, or up to `MAX_INPUTS` of either, of one kind, none empty."""
+    if isinstance(given, str):
+        return bool(given)
+    return isinstance(given, list) and 0 < len(given) <= MAX_INPUTS and _is_of_one_kind(given)
 
 
 def in_base64(answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,7 +100,7 @@ def _packed(vector: Sequence[float] | str) -> str:
     return base64.b64encode(floats.tobytes()).decode("ascii")
 
 
-def _is_input(given: list[Any]) -> bool:
+def _is_of_one_kind(given: list[Any]) -> bool:
     """Whether a list holds texts, or tokens, or lists of tokens; whichever, of one kind."""
     kinds = {type(one) for one in given}
     if kinds == {str}:

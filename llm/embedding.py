@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from ..core.errors import CodeLabError
 from .cache.embeddings import EmbeddingCache, Input, Space, Vector
 from .catalog import Catalogue, Model
 from .chat import CompletionRequest, Outcome
+from .dialect_request import BAD_INPUT, is_input
 from .errors import NoModel, Rejected
 from .seams import Parts
 from .tally import most_tokens
 from .usage import Usage
-
-MAX_INPUTS: Final = 2_048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,22 +88,11 @@ class Embedder:
 
 
 def inputs_of(given: Any) -> list[Input]:
-    """Read OpenAI's `input`: a text, texts, a token array or token arrays.
-
-    Raises:
-        Rejected: It is none of these, is empty, or holds more than `MAX_INPUTS`.
-    """
-    if isinstance(given, str) or _is_tokens(given):
-        given = [given]
-    if not isinstance(given, list) or not given or len(given) > MAX_INPUTS:
-        raise Rejected(f"`input` is a text or a list of 1 to {MAX_INPUTS} texts or token arrays.", param="input")
-    if not all((isinstance(one, str) and one) or _is_tokens(one) for one in given):
-        raise Rejected("`input` holds something that is neither a text nor a token array.", param="input")
-    return given
-
-
-def _is_tokens(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(one, int) for one in value)
+    """Read OpenAI's `input` as a list; `Rejected` if it cannot be embedded."""
+    if not is_input(given):
+        raise Rejected(BAD_INPUT, param="input")
+    single = isinstance(given, str) or isinstance(given[0], int)
+    return [given] if single else given
 
 
 def _response(model: str, vectors: Sequence[Vector], usage: Usage) -> dict[str, Any]:
