@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 from ...llm.chat import CompletionRequest, Outcome
@@ -27,14 +26,10 @@ async def chat(exchange: Exchange, gateway: Gateway, visitor: Visitor) -> None:
     guess = visitor.admit(len(raw), time.monotonic())
     request = CompletionRequest(body=body, caller=caller, controls=controls, raw=raw, id=exchange.id)
     answering = gateway.answer(request)
-    watch = Watch(exchange.receive)
     try:
-        with watch:
+        with Watch(exchange.receive):
             await answering.first()
             await (_stream if request.streamed else _whole)(exchange, request, answering)
-    except asyncio.CancelledError:
-        if not watch.forgives():
-            raise
     finally:
         await answering.close()
         visitor.correct(guess, answering.outcome.usage.total_tokens)

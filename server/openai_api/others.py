@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Any
 
@@ -44,17 +43,13 @@ async def embed(exchange: Exchange, gateway: Gateway, visitor: Visitor) -> None:
     used = 0
     floats = {**body, "encoding_format": "float"}
     request = CompletionRequest(body=floats, caller=caller, controls=controls, id=exchange.id)
-    watch = Watch(exchange.receive)
     try:
-        with watch:
+        with Watch(exchange.receive):
             answer, outcome = await gateway.embed(request)
             used = outcome.usage.total_tokens
             if body.get("encoding_format") == "base64":
                 answer = in_base64(answer)
             await exchange.reply(200, orjson.dumps(answer), told(outcome))
-    except asyncio.CancelledError:
-        if not watch.forgives():
-            raise
     finally:
         visitor.correct(guess, used)
 

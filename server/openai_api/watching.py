@@ -13,7 +13,7 @@ PATIENCE_S: Final = 0.05
 
 
 class Watch:
-    """Cancels the request's task when its client hangs up; whoever catches that asks whether it `forgives`.
+    """Cancels the block's work when the request's client hangs up, and takes that cancellation back at its end.
 
     Args:
         receive: The request's, its body already read.
@@ -34,17 +34,15 @@ class Watch:
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Look no more."""
+    ) -> bool:
+        """Look no more; a cancellation that is not ours goes on."""
         self._timer.cancel()
         if self._looking is not None:
             self._looking.cancel()
-
-    def forgives(self) -> bool:
-        """Take a cancellation that was caught back, if it is ours; one that is not must be raised again."""
-        if self.gone and self._asked is not None:
+        ours = self.gone and kind is asyncio.CancelledError
+        if ours and self._asked is not None:
             self._asked.uncancel()
-        return self.gone
+        return ours
 
     def _look(self) -> None:
         self._looking = asyncio.get_running_loop().create_task(self._listen())
