@@ -14,6 +14,7 @@ from .conversation import (
     Message,
     Thought,
     arguments_of,
+    in_turns,
     media_of,
     parts_of,
     plain_id,
@@ -53,7 +54,7 @@ def messages_body(model: Model, request: CompletionRequest) -> Body:
     body: Body = {
         "model": model.upstream,
         "max_tokens": asked.get("max_completion_tokens") or asked.get("max_tokens") or model.max_output,
-        "messages": list(_merged(_turns(asked["messages"]))),
+        "messages": _messages(asked["messages"]),
     }
     if system := list(_system(asked["messages"])):
         body["system"] = system
@@ -113,19 +114,13 @@ def _turns(messages: list[Message]) -> Iterator[tuple[str, list[Block]]]:
             yield "user", [_block(part) for part in parts_of(message)]
 
 
-def _merged(turns: Iterator[tuple[str, list[Block]]]) -> Iterator[Block]:
-    """Join what one side said in a row: results of parallel calls belong into one message."""
-    role, blocks = "", list[Block]()
-    for who, said in turns:
-        if who != role:
-            if blocks:
-                yield {"role": role, "content": blocks}
-            role, blocks = who, []
-        blocks = [*blocks, *said]
-    if role == "assistant" and blocks and blocks[-1]["type"] == "text":
-        blocks[-1]["text"] = blocks[-1]["text"].rstrip() or "…"
-    if blocks:
-        yield {"role": role, "content": blocks}
+def _messages(messages: list[Message]) -> list[Block]:
+    """Write a conversation; an answer that is to be gone on with may not end in a blank."""
+    written: list[Block] = [{"role": role, "content": blocks} for role, blocks in in_turns(_turns(messages))]
+    last: Block = written[-1]["content"][-1] if written and written[-1]["role"] == "assistant" else {}
+    if last.get("type") == "text":
+        last["text"] = last["text"].rstrip() or "…"
+    return written
 
 
 def _said(message: Message) -> list[Block]:

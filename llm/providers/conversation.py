@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -13,6 +15,7 @@ from ..chat import Body, CompletionRequest
 from ..errors import Rejected
 
 Message = Mapping[str, Any]
+Part = dict[str, Any]
 _DATA_URL: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w=.+-]+)*?;base64,", re.IGNORECASE)
 _ODD: Final = re.compile(r"[^a-zA-Z0-9_-]")
 GEMINI_SEAL: Final = "gemini:"
@@ -54,6 +57,16 @@ def dumped(body: Body) -> bytes:
         return orjson.dumps(body)
     except TypeError as exc:
         raise Rejected(f"The request cannot be written as JSON: {exc}."[:200]) from exc
+
+
+def in_turns(said: Iterable[tuple[str, list[Part]]]) -> Iterator[tuple[str, list[Part]]]:
+    """Join what one side said in a row: results of parallel calls belong into one message.
+
+    Who said nothing is left out.
+    """
+    for role, run in groupby(said, key=itemgetter(0)):
+        if parts := [part for _, some in run for part in some]:
+            yield role, parts
 
 
 def parts_of(message: Message) -> list[Mapping[str, Any]]:

@@ -15,6 +15,7 @@ from .conversation import (
     GEMINI_SEAL,
     Message,
     arguments_of,
+    in_turns,
     media_of,
     parts_of,
     schema_of,
@@ -52,7 +53,8 @@ def generate_body(model: Model, request: CompletionRequest) -> Body:
         Rejected: Something is asked that this API does not have.
     """
     asked, version = request.body, version_of(model.upstream)
-    body: Body = {"contents": list(_merged(_turns(asked["messages"], signs=version >= 3)))}  # noqa: PLR2004 - Gemini 3
+    turns = in_turns(_turns(asked["messages"], signs=version >= 3))  # noqa: PLR2004 - Gemini 3
+    body: Body = {"contents": [{"role": role, "parts": parts} for role, parts in turns]}
     if system := [{"text": text} for text in _system(asked["messages"]) if text]:
         body["systemInstruction"] = {"parts": system}
     _tools(asked, body)
@@ -103,18 +105,6 @@ def _turns(messages: list[Message], *, signs: bool) -> Iterator[tuple[str, list[
             yield "user", _result(message, names)
         else:
             yield "user", [_part(part) for part in parts_of(message)]
-
-
-def _merged(turns: Iterator[tuple[str, list[Part]]]) -> Iterator[Part]:
-    role, parts = "", list[Part]()
-    for who, said in turns:
-        if who != role:
-            if parts:
-                yield {"role": role, "parts": parts}
-            role, parts = who, []
-        parts = [*parts, *said]
-    if parts:
-        yield {"role": role, "parts": parts}
 
 
 def _said(message: Message, *, signs: bool) -> list[Part]:
