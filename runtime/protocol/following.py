@@ -13,7 +13,7 @@ from ...store.eventlog import EventLog
 from ...store.models import ThreadRow
 from ...store.records import LoggedEvent
 from ..threads.repository import get_thread
-from .births import Births
+from .awaited import AwaitedThreads
 from .encoding import encoded
 from .subscribing import Subscription
 
@@ -42,11 +42,11 @@ class Following:
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
-        self._births = Births(log.database)
+        self._awaited = AwaitedThreads(log.database)
 
     def born(self, thread_id: str) -> None:
         """A thread was created here."""
-        self._births.told(thread_id)
+        self._awaited.told(thread_id)
 
     async def thread(self, principal: Principal, thread_id: str) -> ThreadRow | None:
         """The thread as it stands; None when there is none of this principal's."""
@@ -68,7 +68,7 @@ class Following:
         A thread that does not exist, or is another's, is waited for. Records that are no longer kept are left out: the
         thread's state tells what became of them.
         """
-        await self._births.of(principal, thread_id)
+        await self._awaited.of(principal, thread_id)
         with suppress(NotFound):
             try:
                 async with aclosing(self._log.batches(thread_id, after or None)) as batches:

@@ -9,8 +9,8 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 
 from codelab.core.types import Principal, new_id
-from codelab.runtime.protocol import births
-from codelab.runtime.protocol.births import Births
+from codelab.runtime.protocol import awaited
+from codelab.runtime.protocol.awaited import AwaitedThreads
 from codelab.runtime.threads.repository import new_thread
 from codelab.store.engine import Database
 
@@ -46,12 +46,12 @@ async def test_a_thread_that_exists_is_not_waited_for(database: Database) -> Non
     thread = new_id()
     await make(database, ME, thread)
     async with asyncio.timeout(10):
-        await Births(database).of(ME, thread)
+        await AwaitedThreads(database).of(ME, thread)
 
 
 async def test_a_thread_is_met_when_it_is_made_elsewhere(database: Database) -> None:
     thread = new_id()
-    waiting = asyncio.create_task(Births(database).of(ME, thread))
+    waiting = asyncio.create_task(AwaitedThreads(database).of(ME, thread))
     await asyncio.sleep(0.05)
     assert not waiting.done()
     await make(database, ME, thread)
@@ -60,8 +60,8 @@ async def test_a_thread_is_met_when_it_is_made_elsewhere(database: Database) -> 
 
 
 async def test_a_thread_that_is_made_here_is_met_at_once(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(births, "SOON_S", 3600.0)
-    here, thread = Births(database), new_id()
+    monkeypatch.setattr(awaited, "SOON_S", 3600.0)
+    here, thread = AwaitedThreads(database), new_id()
     waiting = asyncio.create_task(here.of(ME, thread))
     await asyncio.sleep(0.05)
     await make(database, ME, thread)
@@ -71,7 +71,7 @@ async def test_a_thread_that_is_made_here_is_met_at_once(database: Database, mon
 
 
 async def test_anothers_thread_is_none(database: Database) -> None:
-    here, thread = Births(database), new_id()
+    here, thread = AwaitedThreads(database), new_id()
     await make(database, YOU, thread)
     mine, yours = asyncio.create_task(here.of(ME, thread)), asyncio.create_task(here.of(YOU, thread))
     async with asyncio.timeout(10):
@@ -82,7 +82,7 @@ async def test_anothers_thread_is_none(database: Database) -> None:
 
 
 async def test_a_hundred_who_wait_are_one_query(database: Database) -> None:
-    here, threads = Births(database), [new_id() for _ in range(100)]
+    here, threads = AwaitedThreads(database), [new_id() for _ in range(100)]
     with counted(database) as said:
         waiting = [asyncio.create_task(here.of(ME, thread)) for thread in threads]
         await asyncio.sleep(0.05)
@@ -94,7 +94,7 @@ async def test_a_hundred_who_wait_are_one_query(database: Database) -> None:
 
 
 async def test_nobody_looks_when_nobody_waits(database: Database) -> None:
-    here = Births(database)
+    here = AwaitedThreads(database)
     waiting = asyncio.create_task(here.of(ME, new_id()))
     await asyncio.sleep(0.05)
     waiting.cancel()
@@ -107,7 +107,7 @@ async def test_nobody_looks_when_nobody_waits(database: Database) -> None:
 
 
 async def test_a_failed_look_is_told_to_all_and_the_next_one_works(database: Database) -> None:
-    here, thread = Births(database), new_id()
+    here, thread = AwaitedThreads(database), new_id()
     async with database.transaction() as session:
         await session.execute(text("ALTER TABLE threads RENAME TO hidden"))
     waiting = [asyncio.create_task(here.of(ME, thread)) for _ in range(2)]

@@ -40,7 +40,7 @@ class _Waiting:
         self.looks = 0
 
 
-class Births:
+class AwaitedThreads:
     """Who waits for which thread in one process. A task looks while anybody waits.
 
     Args:
