@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import statistics
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from bench import api_bare, api_clients
+from bench.figures import Budget, Figure
 from bench.folders import work_folder
 from tests.conformance import hosts
 from tests.conformance.hosts import Host, Place
@@ -34,54 +33,6 @@ FIRST: Final = 10 if QUICK else 40
 TOKENS: Final = 1000 if QUICK else 4000
 FRAMES: Final = 2000 if QUICK else 10_000
 PEER_RUNS: Final = 40
-
-
-@dataclass(frozen=True)
-class Budget:
-    """At least or at most so much, of our own figure or of its ratio to bare LangGraph's."""
-
-    least: float | None = None
-    most: float | None = None
-    ratio: bool = False
-
-    def held(self, value: float) -> bool:
-        """Whether a value is within."""
-        return (self.least is None or value >= self.least) and (self.most is None or value <= self.most)
-
-    def __str__(self) -> str:
-        """Write it as the table shows it."""
-        sign, limit = ("≥", self.least) if self.least is not None else ("≤", self.most)
-        return f"{sign} {limit:g}" + (" ×" if self.ratio else "")
-
-
-@dataclass
-class Figure:
-    """Samples of one figure, side by side."""
-
-    what: str
-    unit: str
-    ours: list[float] = field(default_factory=list)
-    bare: list[float] = field(default_factory=list)
-    dev: list[float] = field(default_factory=list)
-
-    def row(self, budget: Budget | None) -> dict[str, Any]:
-        """Medians, their ratio, and whether the budget holds."""
-        mine = _median(self.ours)
-        beside = _median(self.bare)
-        ratio = mine / beside if mine and beside else None
-        judged = ratio if budget and budget.ratio else mine
-        held = "" if budget is None or judged is None else ("yes" if budget.held(judged) else "NO")
-        shown = {name: _shown(getattr(self, name), self.unit) for name in ("ours", "bare", "dev")}
-        told = {"ratio": f"{ratio:.2f}" if ratio else "", "budget": str(budget or ""), "held": held}
-        return {"what": self.what, **shown, **told, "samples": len(self.ours)}
-
-
-def _median(samples: list[float]) -> float | None:
-    return statistics.median(samples) if samples else None
-
-
-def _shown(samples: list[float], unit: str) -> str:
-    return f"{statistics.median(samples):,.1f} {unit}".replace(",", " ") if samples else ""
 
 
 async def measure() -> list[dict[str, Any]]:

@@ -92,10 +92,10 @@ async def readers(port: Address, count: int, frames: int) -> float:
 async def open_streams(port: Address, pid: int, count: int, path: str, body: dict[str, Any] | None) -> float:
     """KiB of the server's memory for each open stream; `{thread}` in the path is a new id for each."""
     await _open(port, 20, path, body)  # what the first ones load is not theirs
-    before = _rss(pid)
+    before = rss_kib(pid)
     wires = await _open(port, count, path, body)
     await asyncio.sleep(3)
-    grown = _rss(pid) - before
+    grown = rss_kib(pid) - before
     for wire in wires:
         wire.close()
     return grown / count
@@ -111,7 +111,8 @@ async def _open(port: Address, count: int, path: str, body: dict[str, Any] | Non
     return wires
 
 
-def _rss(pid: int) -> float:
+def rss_kib(pid: int) -> float:
+    """A process's resident memory."""
     with open(f"/proc/{pid}/statm", encoding="ascii") as file:  # noqa: PTH123 - no path to speak of
         return int(file.read().split()[1]) * 4.0
 

@@ -12,18 +12,19 @@ import asyncio
 import json
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
+from bench.api_clients import rss_kib
+from bench.figures import Budget, Figure
 from bench.folders import work_folder
 from tests.conformance.hosts import clean_environment
 from tests.support.processes import free_port, spawn, stop
@@ -49,36 +50,24 @@ class Target:
     """How much of the load it gets: a slow peer would take minutes."""
 
 
-@dataclass
-class Figure:
-    """One figure of each side."""
-
-    what: str
-    unit: str
-    limit: float
-    least: bool = False
-    ours: list[float] = field(default_factory=list)
-    peer: list[float] = field(default_factory=list)
-
-    def row(self) -> dict[str, Any]:
-        """Medians and whether the budget holds."""
-        mine = statistics.median(self.ours)
-        theirs = statistics.median(self.peer) if self.peer else None
-        held = mine >= self.limit if self.least else mine <= self.limit
-        return {
-            "what": self.what,
-            "ours": f"{mine:,.2f} {self.unit}",
-            "bare": f"{theirs:,.2f} {self.unit}" if theirs is not None else "",
-            "ratio": f"{mine / theirs:.3g}" if theirs else "",
-            "budget": f"{'≥' if self.least else '≤'} {self.limit:g} {self.unit}",
-            "held": "yes" if held else "NO",
-            "samples": len(self.ours),
-        }
+BUDGETS: Final = {
+    "p50": ("added latency p50, one connection", "ms", Budget(most=0.6)),
+    "p99": ("added latency p99, one connection", "ms", Budget(most=1.5)),
+    "rate": ("requests/s, 32 connections", "/s", Budget(least=4_000)),
+    "cpu": ("CPU per request, 32 connections", "µs", Budget(most=250)),
+    "events": ("SSE events/s, unpaced, 32 connections", "/s", Budget(least=100_000)),
+    "first1": ("added time to first token, one connection", "ms", Budget(most=1.5)),
+    "first32": ("added time to first token, 32 connections", "ms", Budget(most=1.5)),
+    "hit": ("exact-cache hit", "ms", Budget(most=0.3)),
+    "rss": ("resident memory after the load", "MiB", Budget(most=120)),
+    "invoke": ("in process: ainvoke, CPU (peer: ChatOpenAI)", "ms", Budget(most=0.8)),
+    "astream": ("in process: astream of 60 tokens, CPU (peer: ChatOpenAI)", "ms", Budget(most=2)),
+}
 
 
 async def measure() -> list[dict[str, Any]]:
     """Measure ours, then the peer; each has its core to itself."""
-    figures = _figures()
+    figures = {name: Figure(what, unit, digits=2) for name, (what, unit, _) in BUDGETS.items()}
     async with work_folder() as folder:
         with ours(folder) as target:
             for _ in range(ROUNDS):
@@ -86,24 +75,10 @@ async def measure() -> list[dict[str, Any]]:
             figures["rss"].ours.append(rss_mib(target.pid))
         if LITELLM.exists():
             with _litellm(folder) as target:
-                _sample(target, figures, "peer")
-                figures["rss"].peer.append(rss_mib(target.pid))
-        figures |= _in_process()
-    return [figure.row() for figure in figures.values()]
-
-
-def _figures() -> dict[str, Figure]:
-    return {
-        "p50": Figure("added latency p50, one connection", "ms", 0.6),
-        "p99": Figure("added latency p99, one connection", "ms", 1.5),
-        "rate": Figure("requests/s, 32 connections", "/s", 4_000, least=True),
-        "cpu": Figure("CPU per request, 32 connections", "µs", 250),
-        "events": Figure("SSE events/s, unpaced, 32 connections", "/s", 100_000, least=True),
-        "first1": Figure("added time to first token, one connection", "ms", 1.5),
-        "first32": Figure("added time to first token, 32 connections", "ms", 1.5),
-        "hit": Figure("exact-cache hit", "ms", 0.3),
-        "rss": Figure("resident memory after the load", "MiB", 120),
-    }
+                _sample(target, figures, "bare")
+                figures["rss"].bare.append(rss_mib(target.pid))
+        _in_process(figures)
+    return [figures[name].row(budget) for name, (_, _, budget) in BUDGETS.items()]
 
 
 def _sample(target: Target, figures: dict[str, Figure], side: str) -> None:
@@ -228,16 +203,12 @@ def _process(command: list[str], env: dict[str, str], log: Path, ready: str) -> 
 
 
 def rss_mib(pid: int) -> float:
-    with open(f"/proc/{pid}/statm", encoding="ascii") as file:  # noqa: PTH123 - no path to speak of
-        return int(file.read().split()[1]) * 4 / 1024
+    """A process's resident memory."""
+    return rss_kib(pid) / 1024
 
 
-def _in_process() -> dict[str, Figure]:
+def _in_process(figures: dict[str, Figure]) -> None:
     """CPU of the chat model over the gateway in this process, and of ChatOpenAI."""
-    figures = {
-        "invoke": Figure("in process: ainvoke, CPU (peer: ChatOpenAI)", "ms", 0.8),
-        "astream": Figure("in process: astream of 60 tokens, CPU (peer: ChatOpenAI)", "ms", 2),
-    }
     for _ in range(ROUNDS):
         done = subprocess.run(
             ["taskset", "-c", GATEWAY_CORE, sys.executable, "-m", "bench.llm_chat_models", str(_UPSTREAM)],
@@ -251,10 +222,9 @@ def _in_process() -> dict[str, Figure]:
         if done.returncode:
             raise RuntimeError(done.stderr)
         told = json.loads(done.stdout)
-        for name, figure in figures.items():
-            figure.ours.append(told[f"ours_{name}"])
-            figure.peer.append(told[f"openai_{name}"])
-    return figures
+        for name in ("invoke", "astream"):
+            figures[name].ours.append(told[f"ours_{name}"])
+            figures[name].bare.append(told[f"openai_{name}"])
 
 
 if __name__ == "__main__":
