@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from ..core.types import Principal
-from .local import LOCAL
+from .local import COOKIE, LOCAL
 
 
 class Anonymous:
     """The `Authenticator` that lets everybody in, whatever credential they show."""
 
-    def bearer(self, token: str) -> Principal | None:  # noqa: ARG002
+    @property
+    def cookie_name(self) -> str:
+        """See `Authenticator`."""
+        return COOKIE
+
+    async def bearer(self, token: str, path: str) -> Principal | None:  # noqa: ARG002
         """See `Authenticator`."""
         return LOCAL
 
-    def cookie(self, value: str) -> Principal | None:  # noqa: ARG002
+    async def cookie(self, value: str) -> Principal | None:  # noqa: ARG002
         """See `Authenticator`."""
         return LOCAL
 

@@ -9,9 +9,6 @@ import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
-
-from starlette.requests import HTTPConnection
 
 from ..core import permissions
 from ..core.types import Principal
@@ -20,30 +17,6 @@ LOCAL = Principal(user_id="local", tenant_id="default", scopes=permissions.ALL)
 COOKIE = "codelab_session"
 LINK_SECONDS = 600
 MAX_LINKS = 16
-
-
-class Authenticator(Protocol):
-    """Turns a credential into a principal. Local mode now; OAuth joins behind the same seam."""
-
-    def bearer(self, token: str) -> Principal | None:
-        """Who carries this bearer token; None if nobody."""
-        ...
-
-    def cookie(self, value: str) -> Principal | None:
-        """Who carries this session cookie; None if nobody."""
-        ...
-
-    def nobody(self) -> Principal | None:
-        """Who somebody without a credential is; None if they may not come in."""
-        ...
-
-
-class Admission(Protocol):
-    """Turns a whole request into a principal: what an application's own authentication is adapted to."""
-
-    async def admit(self, connection: HTTPConnection) -> Principal:
-        """Who asks; raises an error of the tree if they may not come in."""
-        ...
 
 
 def read_or_make_token(data_dir: Path) -> str:
@@ -82,11 +55,16 @@ class LocalAuth:
         """The cookie's value: derived from the token, so that a restart signs nobody out and a new token does."""
         return hmac.new(self._token.encode(), b"codelab-session-v1", hashlib.sha256).hexdigest()
 
-    def bearer(self, token: str) -> Principal | None:
+    @property
+    def cookie_name(self) -> str:
+        """See `Authenticator`."""
+        return COOKIE
+
+    async def bearer(self, token: str, path: str) -> Principal | None:  # noqa: ARG002 - it opens everything
         """See `Authenticator`."""
         return LOCAL if _same(token, self._token) else None
 
-    def cookie(self, value: str) -> Principal | None:
+    async def cookie(self, value: str) -> Principal | None:
         """See `Authenticator`."""
         return LOCAL if _same(value, self.session) else None
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from .settings_auth import AuthSettings
 from .settings_llm import LLMSettings
 from .types import ApprovalMode
 
@@ -54,12 +55,9 @@ class ServerSettings(BaseModel):
         default_factory=list,
         description='Pages of others that may call, as JSON: ["https://smith.langchain.com"] for LangGraph Studio',
     )
-
-
-class AuthSettings(BaseModel):
-    """Who may come in."""
-
-    mode: Literal["local", "oauth", "anonymous"] = "local"
+    trusted_proxies: list[str] = Field(
+        default_factory=list, description='Addresses whose X-Forwarded-For is believed, as JSON: ["127.0.0.1"]'
+    )
 
 
 class AgentsSettings(BaseModel):

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..auth.local import Admission
+from ..auth.seams import Admission
 from ..core.errors import CodeLabError
 from .refusals import refusal
 

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from ..auth.api_keys.service import open_api_keys
-from ..auth.local import Authenticator
+from ..auth.seams import Authenticator
 from ..core.errors import NotFound
 from ..core.settings import Settings
 from ..runtime.compose import Runtime, build_runtime

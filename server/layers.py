@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI
 
 from ..auth.anonymous import Anonymous
-from ..auth.local import Authenticator, LocalAuth, read_or_make_token
+from ..auth.local import LocalAuth, read_or_make_token
+from ..auth.seams import Authenticator
 from ..core.errors import ConfigError
 from ..core.settings import Settings
 from .cors import cross_origin, rules_for

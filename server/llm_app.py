@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter, FastAPI
 
 from ..auth.api_keys.service import ApiKeys, open_api_keys
-from ..auth.local import Authenticator
+from ..auth.seams import Authenticator
 from ..core.settings import Settings
 from ..runtime.llm import ModelGateway, open_gateway
 from ..store.engine import Database

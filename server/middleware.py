@@ -12,7 +12,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..auth.local import COOKIE, Authenticator
+from ..auth.seams import Authenticator
 from ..core.errors import Forbidden, InvalidInput, TooLarge, Unauthenticated
 from ..core.types import Principal, new_id
 from .refusals import refusal
@@ -168,7 +168,7 @@ class Credential:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        principal, by_cookie = self._principal(headers)
+        principal, by_cookie = await self._principal(headers, scope["path"])
         if principal is None:
             response = _sign_in(headers, scope) or refusal(
                 scope,
@@ -190,10 +190,10 @@ class Credential:
         offered = [name.strip() for name in headers.get("sec-websocket-protocol", "").split(",")]
         state = scope.setdefault("state", {})
         if offered[0] == SUBPROTOCOL and len(offered) > 1:
-            principal = self._auth.bearer(offered[1])
+            principal = await self._auth.bearer(offered[1], scope["path"])
             state["subprotocol"] = SUBPROTOCOL
         else:
-            principal, by_cookie = self._principal(headers)
+            principal, by_cookie = await self._principal(headers, scope["path"])
             principal = None if by_cookie and not self._is_own_page(headers) else principal
         if principal is None:
             await send({"type": "websocket.close", "code": 1008})
@@ -211,17 +211,18 @@ class Credential:
             return self._auth.nobody() is not None
         return _same_origin(headers)
 
-    def _principal(self, headers: Headers) -> tuple[Principal | None, bool]:
+    async def _principal(self, headers: Headers, path: str) -> tuple[Principal | None, bool]:
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme:
-            return (self._auth.bearer(token.strip()) if scheme.lower() == "bearer" else None), False
-        value = _cookie(headers.get("cookie", ""))
-        return (self._auth.cookie(value) if value else self._auth.nobody()), True
+            return (await self._auth.bearer(token.strip(), path) if scheme.lower() == "bearer" else None), False
+        value = cookie_of(headers, self._auth.cookie_name)
+        return (await self._auth.cookie(value) if value else self._auth.nobody()), True
 
 
-def _cookie(header: str) -> str | None:
+def cookie_of(headers: Headers, name: str) -> str | None:
+    """Read one cookie; None if there is none."""
     try:
-        morsel = SimpleCookie(header).get(COOKIE)
+        morsel = SimpleCookie(headers.get("cookie", "")).get(name)
     except CookieError:
         return None
     return morsel.value if morsel else None

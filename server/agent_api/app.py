@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from langgraph_sdk import Auth
 from starlette.types import ASGIApp
 
-from ...auth.local import Authenticator
 from ...auth.sdk import SdkAuth
+from ...auth.seams import Authenticator
 from ...core.settings import DatabaseSettings, Settings
 from ...runtime.agent import AgentRuntime, build_agent_runtime
 from ...runtime.graphs.registry import GraphRegistry

@@ -7,7 +7,7 @@ from typing import Final
 from langgraph_sdk import Auth
 from starlette.types import ASGIApp
 
-from ...auth.local import Authenticator
+from ...auth.seams import Authenticator
 from ...core.errors import ConfigError
 from ...core.settings import Settings
 from ...runtime.graphs.config import HeaderNames

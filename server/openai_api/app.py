@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ...auth.local import Authenticator
+from ...auth.seams import Authenticator
 from ...core.errors import BadRequest, CodeLabError, NotFound
 from ...llm.resilience.watch import Watch
 from .chat import chat

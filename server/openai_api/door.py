@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ...auth.api_keys.schemas import KnownKey
-from ...auth.local import Authenticator
+from ...auth.seams import Authenticator
 from ...core.errors import Forbidden, InvalidInput, Unauthenticated
 from ...core.types import Principal
 from ...llm.errors import NoModel
@@ -16,6 +16,7 @@ from .exchange import Exchange
 from .serving import Keys
 
 PERMISSION: Final = "llm:invoke"
+_PREFIX: Final = "/v1"
 RESERVED: Final = "codelab/"
 """Agents will be models of this name."""
 _BROWSERS: Final = (b"origin", b"sec-fetch-site", b"cookie")
@@ -101,7 +102,7 @@ class Door:
             token = token.strip()
             if key := keys.seen(token) or await keys.verify(token):
                 return Visitor(key.principal, key)
-            if principal := self._auth.bearer(token):
+            if principal := await self._auth.bearer(token, _PREFIX):
                 return Visitor(principal)
         raise Unauthenticated("This API key or token is not valid.", code="invalid_api_key")
 

@@ -18,7 +18,8 @@ class RunRow(Owned, Base):
     """One execution; `attempt` with `owner` is the fencing token of every write that it makes.
 
     `kind` is `turn` (ours: `turn_id`, `input` or `resume`, `settings`) or `graph` (the Agent Server API's: `graph_id`,
-    `assistant_id`, and the request as it was accepted in `kwargs`). A pending run is due from `not_before` on.
+    `assistant_id`, and the request as it was accepted in `kwargs`). A pending run is due from `not_before` on. `scopes`
+    is what whoever started it was allowed to do; null: everything.
     """
 
     __tablename__ = "runs"
@@ -46,6 +47,7 @@ class RunRow(Owned, Base):
     input: Mapped[dict[str, Any] | None]
     resume: Mapped[dict[str, Any] | None]
     settings: Mapped[dict[str, Any]]
+    scopes: Mapped[list[Any] | None]
     usage: Mapped[dict[str, Any] | None]
     attempt: Mapped[int]
     handed_back: Mapped[int]

@@ -39,11 +39,13 @@ class Sum(TypedDict, total=False):
 class People:
     """`alice` may do everything, `reader` only read."""
 
-    def bearer(self, token: str) -> Principal | None:
+    cookie_name = "codelab_session"
+
+    async def bearer(self, token: str, path: str = "/") -> Principal | None:
         scopes = {"alice": permissions.ALL, "reader": frozenset({"assistants:read"})}.get(token)
         return Principal(token, scopes=scopes) if scopes else None
 
-    def cookie(self, _value: str) -> Principal | None:
+    async def cookie(self, _value: str) -> Principal | None:
         return None
 
     def nobody(self) -> Principal | None:

@@ -28,15 +28,17 @@ TOKEN = "a-token"
 class People:
     """`alice` and `bob` may do everything, `reader` may read."""
 
-    def bearer(self, token: str) -> Principal | None:
+    cookie_name = "codelab_session"
+
+    async def bearer(self, token: str, path: str = "/") -> Principal | None:
         if token == "reader":
             return Principal("alice", scopes=frozenset({"runs:read"}))
         if token == "writer":
             return Principal("alice", scopes=frozenset({"runs:write"}))
         return Principal(token, scopes=permissions.ALL) if token in {"alice", "bob"} else None
 
-    def cookie(self, value: str) -> Principal | None:
-        return self.bearer(value)
+    async def cookie(self, value: str) -> Principal | None:
+        return await self.bearer(value)
 
     def nobody(self) -> Principal | None:
         return None

@@ -15,17 +15,17 @@ def test_the_token_is_made_once_and_is_private(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "data" / "token").stat().st_mode) == 0o600
 
 
-def test_only_the_token_is_a_bearer() -> None:
+async def test_only_the_token_is_a_bearer() -> None:
     auth = LocalAuth("secret")
-    assert auth.bearer("secret") is not None
-    assert [auth.bearer(t) for t in ("", "Secret", "secret ", "sécret", auth.session)] == [None] * 5
+    assert await auth.bearer("secret", "/") is not None
+    assert [await auth.bearer(t, "/") for t in ("", "Secret", "secret ", "sécret", auth.session)] == [None] * 5
 
 
-def test_only_the_session_is_a_cookie() -> None:
+async def test_only_the_session_is_a_cookie() -> None:
     auth = LocalAuth("secret")
-    assert auth.cookie(auth.session) is not None
-    assert auth.cookie("secret") is None
-    assert LocalAuth("other").cookie(auth.session) is None
+    assert await auth.cookie(auth.session) is not None
+    assert await auth.cookie("secret") is None
+    assert await LocalAuth("other").cookie(auth.session) is None
 
 
 def test_a_link_works_once() -> None:

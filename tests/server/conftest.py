@@ -26,13 +26,15 @@ TOKEN = "server-test-token"
 class People:
     """An authenticator for tests: the token is the user's name; `reader-…` may only read."""
 
-    def bearer(self, token: str) -> Principal | None:
+    cookie_name = "codelab_session"
+
+    async def bearer(self, token: str, path: str = "/") -> Principal | None:
         if token.startswith("reader-"):
             return Principal(token, scopes=frozenset(p for p in permissions.ALL if p.endswith(":read")))
         return Principal(token, scopes=permissions.ALL) if token in {"alice", "bob"} else None
 
-    def cookie(self, value: str) -> Principal | None:
-        return self.bearer(value)
+    async def cookie(self, value: str) -> Principal | None:
+        return await self.bearer(value)
 
 
 @pytest.fixture

@@ -31,13 +31,15 @@ UPSTREAMS = {dialect.name: dialect.upstream for dialect in DIALECTS}
 class People:
     """Everybody is who their token says: `user@tenant`, and what they may do after a `?` (all if nothing is said)."""
 
-    def bearer(self, token: str) -> Principal | None:
+    cookie_name = "codelab_session"
+
+    async def bearer(self, token: str, path: str = "/") -> Principal | None:
         name, _, scopes = token.partition("?")
         user, at, tenant = name.partition("@")
         may = frozenset(scopes.split("+")) if scopes else permissions.ALL
         return Principal(user, tenant_id=tenant, scopes=may) if at else None
 
-    def cookie(self, value: str) -> Principal | None:
+    async def cookie(self, value: str) -> Principal | None:
         del value
         return None
 

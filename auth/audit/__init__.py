@@ -1,0 +1,1 @@
+"""Audit: what happened around sign-in, tokens and roles."""

@@ -1,0 +1,1 @@
+"""Clients: programs that get tokens, and what each may ask for."""

@@ -1,0 +1,1 @@
+"""The authorization server: Authlib's protocol core over our rows."""

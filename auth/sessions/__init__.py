@@ -1,0 +1,1 @@
+"""Browser sessions: opaque cookies of which the hash is kept."""

@@ -1,0 +1,1 @@
+"""Signing keys: pending, active, retiring, retired."""

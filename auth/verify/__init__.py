@@ -1,0 +1,1 @@
+"""Checking access tokens where they are shown."""

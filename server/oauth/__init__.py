@@ -1,0 +1,1 @@
+"""The routes of the authorization server: `/oauth` and `/.well-known`."""
