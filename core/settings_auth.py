@@ -54,7 +54,7 @@ class AuthSettings(BaseModel):
     code_s: int = Field(60, ge=10, le=60, description="An authorization code is good for this long")
     device_code_s: int = Field(600, ge=60, le=1800)
     password_grant: bool = Field(
-        default=False, description="Allow grant_type=password to first-party clients that list it"
+        default=False, description="Let first-party clients that list it use grant_type=password"
     )
     registration_token: SecretStr | None = Field(
         None, description="Initial access token for dynamic client registration; none: /oauth/register is closed"

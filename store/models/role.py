@@ -17,7 +17,7 @@ def _role_key() -> Mapped[str]:
 
 
 class RoleRow(Owned, Base):
-    """A role of one tenant with its own permissions; those of its parents come on top. A built-in one stays as it is."""
+    """A role of one tenant with its own permissions; its parents' come on top. A built-in one stays as it is."""
 
     __tablename__ = "roles"
     __table_args__ = (UniqueConstraint("tenant_id", "name"),)

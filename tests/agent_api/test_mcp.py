@@ -41,7 +41,7 @@ class People:
 
     cookie_name = "codelab_session"
 
-    async def bearer(self, token: str, path: str = "/") -> Principal | None:
+    async def bearer(self, token: str, path: str = "/") -> Principal | None:  # noqa: ARG002
         scopes = {"alice": permissions.ALL, "reader": frozenset({"assistants:read"})}.get(token)
         return Principal(token, scopes=scopes) if scopes else None
 

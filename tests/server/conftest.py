@@ -28,7 +28,7 @@ class People:
 
     cookie_name = "codelab_session"
 
-    async def bearer(self, token: str, path: str = "/") -> Principal | None:
+    async def bearer(self, token: str, path: str = "/") -> Principal | None:  # noqa: ARG002
         if token.startswith("reader-"):
             return Principal(token, scopes=frozenset(p for p in permissions.ALL if p.endswith(":read")))
         return Principal(token, scopes=permissions.ALL) if token in {"alice", "bob"} else None

@@ -33,7 +33,7 @@ class People:
 
     cookie_name = "codelab_session"
 
-    async def bearer(self, token: str, path: str = "/") -> Principal | None:
+    async def bearer(self, token: str, path: str = "/") -> Principal | None:  # noqa: ARG002
         name, _, scopes = token.partition("?")
         user, at, tenant = name.partition("@")
         may = frozenset(scopes.split("+")) if scopes else permissions.ALL
