@@ -17,6 +17,7 @@ CodeLabError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 
@@ -26,15 +27,19 @@ class CodeLabError(Exception):
     Args:
         message: One sentence that says what to do next.
         code: A stable machine-readable code; the class's own if left out.
+        headers: What an HTTP answer says besides.
         extra: JSON members added to the rendered problem.
     """
 
     status: ClassVar[int] = 500
     default_code: ClassVar[str] = "internal"
 
-    def __init__(self, message: str, *, code: str | None = None, **extra: Any) -> None:
+    def __init__(
+        self, message: str, *, code: str | None = None, headers: Mapping[str, str] | None = None, **extra: Any
+    ) -> None:
         super().__init__(message)
         self.message = message
+        self.headers = dict(headers or {})
         self.code = code or self.default_code
         self.extra = extra
 

@@ -29,6 +29,7 @@ class Principal:
         facts: What an application's own authentication says of the person; its graphs are told.
         marks: Metadata that every thread gets which this principal makes.
         headers: Headers of the request that the graphs are told.
+        session_id: The browser session that this is, if it is one.
     """
 
     user_id: str
@@ -38,6 +39,7 @@ class Principal:
     facts: Mapping[str, Any] = field(default_factory=dict, compare=False)
     marks: Mapping[str, Any] = field(default_factory=dict, compare=False)
     headers: Mapping[str, str] = field(default_factory=dict, compare=False)
+    session_id: str | None = field(default=None, compare=False)
 
 
 class ThreadStatus(StrEnum):

@@ -47,7 +47,7 @@ async def refuse(scope: Scope, receive: Receive, send: Send, error: CodeLabError
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008})
     else:
-        await refusal(scope, error, headers=error.extra.get("headers"))(scope, receive, send)
+        await refusal(scope, error)(scope, receive, send)
 
 
 class Body:

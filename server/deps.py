@@ -43,7 +43,11 @@ class Scope:
 def check_holds(principal: Principal, permission: str) -> None:
     """Raise `Forbidden` unless the principal holds a permission; for routes that need more for some requests."""
     if permission not in principal.scopes:
-        raise Forbidden(f"This needs the permission {permission}.")
+        raise Forbidden(
+            f"This needs the permission {permission}.",
+            code="insufficient_scope",
+            headers={"www-authenticate": f'Bearer error="insufficient_scope", scope="{permission}"'},
+        )
 
 
 def needs(permission: str) -> Any:

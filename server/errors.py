@@ -35,7 +35,9 @@ def _response(
 
 def problem(error: CodeLabError, *, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Render an error of the tree."""
-    return _response(error.status, error.code, error.message, headers=headers, **error.extra)
+    return _response(
+        error.status, error.code, error.message, headers={**error.headers, **(headers or {})}, **error.extra
+    )
 
 
 def _clean(errors: Any) -> list[dict[str, Any]]:

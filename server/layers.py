@@ -8,12 +8,15 @@ from urllib.parse import urlsplit
 from fastapi import FastAPI
 
 from ..auth.anonymous import Anonymous
+from ..auth.door import OAuthAuth
+from ..auth.issuer import issuer_of
 from ..auth.local import LocalAuth, read_or_make_token
 from ..auth.seams import Authenticator
 from ..core.errors import ConfigError
 from ..core.settings import Settings
 from .cors import cross_origin, rules_for
-from .middleware import LOOPBACK, Correlate, Credential, Guard
+from .credential import Credential, entrance_for
+from .middleware import LOOPBACK, Correlate, Guard
 from .openai_api.app import OpenAIApi
 from .openai_api.serving import Serving
 
@@ -28,8 +31,10 @@ def authenticator(settings: Settings) -> Authenticator:
     """Make the authenticator that the settings name.
 
     Raises:
-        ConfigError: Anonymous mode would listen beyond this machine, or as `local_auth`.
+        ConfigError: Anonymous mode would listen beyond this machine, or as `local_auth` and `issuer_of`.
     """
+    if settings.auth.mode == "oauth":
+        return OAuthAuth(issuer_of(settings))
     if settings.auth.mode != "anonymous":
         return local_auth(settings)
     if settings.server.host not in LOOPBACK:
@@ -44,7 +49,7 @@ def local_auth(settings: Settings) -> LocalAuth:
         ConfigError: Another mode is set, or the server would listen beyond this machine.
     """
     if settings.auth.mode != "local":
-        raise ConfigError(f"AUTH__MODE={settings.auth.mode} is not built yet; use local.")
+        raise ConfigError(f"AUTH__MODE={settings.auth.mode} knows no machine's own token.")
     if settings.server.host not in LOOPBACK:
         raise ConfigError("Local mode serves this machine only: set SERVER__HOST to 127.0.0.1.")
     token = settings.server.token
@@ -61,7 +66,7 @@ def surround(app: FastAPI, settings: Settings, auth: Authenticator, serving: Cal
         serving: What `/v1` serves, once the app has started; None: there is no `/v1`.
     """
     origins = settings.server.cors_origins
-    app.add_middleware(Credential, auth=auth, origins=origins)  # innermost first
+    app.add_middleware(Credential, auth=auth, origins=origins, entrance=entrance_for(auth))  # innermost first
     app.add_middleware(Correlate)
     if origins:
         app.add_middleware(cross_origin, **rules_for(origins))

@@ -19,4 +19,4 @@ def refusal(scope: Scope, error: CodeLabError, *, headers: Mapping[str, str] | N
     path = scope["path"]
     if path in {"/", "/login"} or path.startswith(_OURS):
         return problem(error, headers=headers)
-    return detail(error.status, error.message, headers=headers)
+    return detail(error.status, error.message, headers={**error.headers, **(headers or {})})

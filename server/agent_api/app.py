@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -18,7 +19,8 @@ from ...runtime.agent import AgentRuntime, build_agent_runtime
 from ...runtime.graphs.registry import GraphRegistry
 from ..admission import Admitted
 from ..cors import cross_origin, rules_for
-from ..middleware import LOOPBACK, PUBLIC, SOCKETS, Correlate, Credential, Guard
+from ..credential import PUBLIC, Credential, entrance_for
+from ..middleware import LOOPBACK, SOCKETS, Correlate, Guard
 from ..version import version
 from . import (
     assistants,
@@ -154,10 +156,11 @@ class Door:
 
     def _guarded(self, served: ASGIApp) -> ASGIApp:
         """Let in whom the authenticator knows. No route of the application's is public because ours was."""
-        public: Collection[str] = PUBLIC
-        if self._guards_all:
-            public = [path for path in _OPEN if not answers(self._shell.app, path)]
+        own = frozenset(path for path in _OPEN if not answers(self._shell.app, path)) if self._guards_all else None
         if isinstance(self._auth, SdkAuth):
-            return Admitted(served, admission=self._auth, public=public)
+            return Admitted(served, admission=self._auth, public=PUBLIC if own is None else own)
         origins = (self._cors or {}).get("allow_origins", ())
-        return Credential(served, auth=self._auth, origins=origins, public=public)
+        entrance = entrance_for(self._auth)
+        if own is not None:
+            entrance = replace(entrance, public=own, prefixes=())
+        return Credential(served, auth=self._auth, origins=origins, entrance=entrance)

@@ -32,7 +32,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(CodeLabError)
     async def known(_request: Request, exc: CodeLabError) -> JSONResponse:
-        return detail(exc.status, exc.message)
+        return detail(exc.status, exc.message, headers=exc.headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Request, exc: RequestValidationError) -> JSONResponse:

@@ -8,8 +8,9 @@ import pytest
 from codelab.auth.local import COOKIE, LocalAuth
 from codelab.core.errors import ConfigError
 from codelab.core.settings import AuthSettings, ServerSettings, Settings
+from codelab.server.credential import PUBLIC
 from codelab.server.layers import local_auth as make_local_auth
-from codelab.server.middleware import MAX_BODY, PUBLIC
+from codelab.server.middleware import MAX_BODY
 
 OPEN = sorted(PUBLIC - {"/login"})
 CLOSED = ["/api/v1/threads", "/api/v1/agents", "/openapi.json", "/docs", "/nothing", "/api", "/static", "//", "/ok/"]

@@ -9,7 +9,8 @@ import pytest
 from codelab.auth.anonymous import Anonymous
 from codelab.auth.local import COOKIE, LocalAuth
 from codelab.core import permissions
-from codelab.server.middleware import Credential, Guard
+from codelab.server.credential import Credential
+from codelab.server.middleware import Guard
 
 TOKEN = "socket-token"
 PATH = "/threads/018f2f5e-0000-7000-8000-000000000000/stream/events"

@@ -231,7 +231,7 @@ async def test_scopes_come_before_objects(people: httpx.AsyncClient) -> None:
     reader = {"authorization": "Bearer reader-rita"}
     assert (await people.get("/api/v1/threads", headers=reader)).status_code == 200
     denied = await people.post("/api/v1/threads/none/runs", json={"text": "x"}, headers=reader)
-    assert (denied.status_code, denied.json()["code"]) == (403, "forbidden")
+    assert (denied.status_code, denied.json()["code"]) == (403, "insufficient_scope")
 
 
 async def test_the_roster(client: httpx.AsyncClient) -> None:
