@@ -12,7 +12,7 @@ from ..auth.seams import Authenticator
 from ..core.errors import NotFound
 from ..core.settings import Settings
 from ..runtime.compose import Runtime, build_runtime
-from . import errors, health, pages
+from . import errors, health, local_sign_in, pages
 from .agent_api.app import agent_app
 from .agent_api.shell import describe_both
 from .layers import authenticator, surround
@@ -71,7 +71,12 @@ def create_app(
 
 
 def _include(app: FastAPI, agents: FastAPI) -> None:
-    for router in (_api(), health.router, pages.router):  # asked in this order: what every turn calls comes first
+    for router in (
+        _api(),
+        health.router,
+        pages.router,
+        local_sign_in.router,
+    ):  # asked in this order: what every turn calls comes first
         app.include_router(router)
     app.mount("/static", pages.static_files())
     app.add_route("/api/{path:path}", _unknown)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from jinja2 import Environment, PackageLoader, select_autoescape
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from ..auth.local import COOKIE, LocalAuth
 from .deps import CurrentRuntime, ThreadReader
 
 router = APIRouter(include_in_schema=False)
@@ -18,7 +17,7 @@ _templates = Environment(
     loader=PackageLoader("codelab", "web/templates"),
     autoescape=select_autoescape(default=True, default_for_string=True),
 )
-_NO_STORE = {"cache-control": "no-store"}
+NO_STORE = {"cache-control": "no-store"}
 
 
 def static_files() -> StaticFiles:
@@ -27,25 +26,12 @@ def static_files() -> StaticFiles:
 
 
 def _page(name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-    return HTMLResponse(_templates.get_template(name).render(**values), status_code=status, headers=_NO_STORE)
+    return HTMLResponse(_templates.get_template(name).render(**values), status_code=status, headers=NO_STORE)
 
 
 def signed_out(reason: str = "You are not signed in.") -> HTMLResponse:
     """The page for a browser without a credential."""
     return _page("signed_out.html", status=401, reason=reason)
-
-
-@router.get("/login")
-async def login(request: Request, code: Annotated[str, Query(max_length=200)] = "") -> Response:
-    """Exchange the one-time code for a session cookie."""
-    auth = request.app.state.auth
-    session = auth.redeem(code) if isinstance(auth, LocalAuth) else None
-    if session is None:
-        return signed_out("This sign-in link was used already, or is too old.")
-    response = RedirectResponse("/", status_code=303, headers=_NO_STORE)
-    secure = request.url.scheme == "https"
-    response.set_cookie(COOKIE, session, httponly=True, samesite="strict", secure=secure, max_age=30 * 86_400)
-    return response
 
 
 @router.get("/")
