@@ -21,6 +21,8 @@ class Commands(LazyGroup):
         "chat": Source(".chat", "help_chat"),
         "threads": Source(".threads", "help_threads", group=True),
         "eval": Source("..evals.cli", "help_eval", group=True),
+        "login": Source(".login", "help_login"),
+        "logout": Source(".logout", "help_logout"),
         "api-keys": Source(".api_keys", "help_api_keys", group=True),
         "db": Source(".db", "help_db", group=True),
         "config": Source(".config", "help_config"),

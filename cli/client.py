@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
+import httpx
+
 from ..core.errors import InvalidInput
 from ..core.settings import LogSettings, Settings
 from ..core.telemetry import configure_logs
 from ..lab import CodeLab
 from ..server.turns import Json, Rows, Service
 from ..tools.processes import keep_private
+from .bearing import SignedIn
+from .credentials import Credentials
 from .remote import Remote
 from .texts import say
 
@@ -82,8 +86,8 @@ async def connect(access: Access) -> AsyncIterator[Client]:
     quiet = LogSettings(level="ERROR", format=settings.log.format)  # a failed tool is told in the transcript
     configure_logs(settings.log if "level" in settings.log.model_fields_set else quiet)
     if access.server:
-        token = access.token or _token(access.server, settings)
-        async with Remote(access.server, token, workspace=access.workspace) as remote:
+        credential = access.token or _credential(access.server, settings)
+        async with Remote(access.server, credential, workspace=access.workspace) as remote:
             yield remote
     else:
         keep_private()
@@ -91,10 +95,13 @@ async def connect(access: Access) -> AsyncIterator[Client]:
             yield lab
 
 
-def _token(server: str, settings: Settings) -> str:
-    """The token set, else this machine's own, which is shown to nobody but this machine."""
+def _credential(server: str, settings: Settings) -> str | httpx.Auth:
+    """The token set, else the login there, else this machine's own token, which is shown to nobody else."""
     if settings.server.token is not None:
         return settings.server.token.get_secret_value()
+    kept = Credentials(settings.data_dir)
+    if kept.get(server) is not None:
+        return SignedIn(server, kept)
     file = settings.data_dir / "token"
     if urlsplit(server).hostname in _LOOPBACK and os.access(file, os.R_OK):
         return file.read_text("ascii").strip()

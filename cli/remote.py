@@ -14,6 +14,7 @@ import httpx
 
 from ..core.errors import CodeLabError, Conflict, InvalidInput, Unavailable
 from ..server.turns import RESTS, Event, Json, Rows
+from .bearing import Bearer
 from .sse import Parser, Sent
 from .texts import say
 
@@ -26,7 +27,7 @@ class Remote:
 
     Args:
         url: The server, without a path.
-        token: A bearer token.
+        credential: A bearer token, or what signs requests.
         workspace: The folder new threads work in; matched by path, name or id.
         transport: How requests travel; the network if left out.
     """
@@ -34,14 +35,14 @@ class Remote:
     def __init__(
         self,
         url: str,
-        token: str,
+        credential: str | httpx.Auth,
         *,
         workspace: Path | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._http = httpx.AsyncClient(
             base_url=f"{url.rstrip('/')}/api/v1/",
-            headers={"authorization": f"Bearer {token}"},
+            auth=Bearer(credential) if isinstance(credential, str) else credential,
             timeout=_TIMEOUT,
             transport=transport,
         )

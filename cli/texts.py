@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from .texts_help import HELP
+from .texts_identity import IDENTITY
 
 SPOKEN: Final[Mapping[str, tuple[str, str]]] = {
     "again_to_leave": ("Ctrl-C again (or /exit) leaves.", "Ещё раз Ctrl-C (или /exit) — выход."),
@@ -93,8 +94,8 @@ SPOKEN: Final[Mapping[str, tuple[str, str]]] = {
     "no_such_command": ("There is no command {word}; /help lists them.", "Нет команды {word}; список — /help."),
     "no_threads": ("No threads yet.", "Бесед пока нет."),
     "no_token": (
-        "{server} needs a token: give --token or set CODELAB_SERVER__TOKEN.",
-        "Для {server} нужен токен: --token или CODELAB_SERVER__TOKEN.",
+        "{server} needs a credential: codelab login {server}, --token, or CODELAB_SERVER__TOKEN.",
+        "Для {server} нужен доступ: codelab login {server}, --token или CODELAB_SERVER__TOKEN.",
     ),
     "not_an_object": ("not a JSON object", "это не объект JSON"),
     "not_json": ("its value is no JSON", "значение — не JSON"),
@@ -173,5 +174,5 @@ def language() -> str:
 
 def say(key: str, **values: Any) -> str:
     """The text of a key in the person's language."""
-    english, russian = SPOKEN.get(key) or HELP[key]
+    english, russian = SPOKEN.get(key) or IDENTITY.get(key) or HELP[key]
     return (russian if language() == "ru" else english).format(**values)

@@ -71,12 +71,8 @@ def create_app(
 
 
 def _include(app: FastAPI, agents: FastAPI) -> None:
-    for router in (
-        _api(),
-        health.router,
-        pages.router,
-        local_sign_in.router,
-    ):  # asked in this order: what every turn calls comes first
+    # Asked in this order: what every turn calls comes first.
+    for router in (_api(), health.router, pages.router, local_sign_in.router):
         app.include_router(router)
     app.mount("/static", pages.static_files())
     app.add_route("/api/{path:path}", _unknown)

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from codelab.cli import remote as module
-from codelab.cli.client import _token
+from codelab.cli.client import _credential
 from codelab.cli.remote import Remote
 from codelab.cli.sse import Parser
 from codelab.core.errors import CodeLabError, Conflict, InvalidInput, NotFound, Unauthenticated, Unavailable
@@ -134,17 +134,17 @@ async def test_a_server_that_is_away():
 def test_this_machines_token_is_for_this_machine(tmp_path, server):
     settings = Settings(_env_file=None, data_dir=tmp_path)
     with pytest.raises(InvalidInput):
-        _token(server, settings)
+        _credential(server, settings)
     (tmp_path / "token").write_text("own")
-    assert _token(server, settings) == "own"
+    assert _credential(server, settings) == "own"
     for other in ("http://codelab.example", "http://127.0.0.1.codelab.example", "http://127.0.0.1@codelab.example"):
         with pytest.raises(InvalidInput, match="token"):
-            _token(other, settings)
+            _credential(other, settings)
 
 
 def test_a_token_that_is_set_goes_anywhere(tmp_path):
     settings = Settings(_env_file=None, data_dir=tmp_path, server={"token": "set"})
-    assert _token("https://codelab.example", settings) == "set"
+    assert _credential("https://codelab.example", settings) == "set"
 
 
 async def test_a_refused_first_message_leaves_no_thread_behind():
