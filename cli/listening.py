@@ -90,6 +90,8 @@ async def listen(app: Any, settings: Settings, welcome: Callable[[Server], Await
         log_config=None,
         timeout_graceful_shutdown=GRACE_S,
         server_header=False,
+        proxy_headers=bool(settings.server.trusted_proxies),  # else anybody on this machine could choose an address
+        forwarded_allow_ips=settings.server.trusted_proxies,
     )
     ready = asyncio.Event()
     server = Server(config, ready)
