@@ -31,8 +31,7 @@ def text(lang: str, key: str, **values: Any) -> str:
     Raises:
         KeyError: No text has this key, or a value is missing.
     """
-    said = catalog(lang)[key]
-    return said.format(**values) if values else said
+    return catalog(lang)[key].format(**values)
 
 
 def language(accepted: str = "", *chosen: str | None) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -30,10 +31,10 @@ _OAUTH_PREFIXES: Final = ("/oauth/", "/.well-known/")
 _FORM: Final = "application/x-www-form-urlencoded"
 
 
-def _signed_out(scope: Scope) -> Response:  # noqa: ARG001 - the page says the same everywhere
+def _signed_out(scope: Scope) -> Response:
     from .pages import signed_out  # noqa: PLC0415 - brings Jinja, which an application without pages does not need
 
-    return signed_out()
+    return signed_out(Request(scope))
 
 
 def _to_sign_in(scope: Scope) -> Response:

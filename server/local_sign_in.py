@@ -19,7 +19,7 @@ async def login(request: Request, code: Annotated[str, Query(max_length=200)] = 
     auth = request.app.state.auth
     session = auth.redeem(code) if isinstance(auth, LocalAuth) else None
     if session is None:
-        return signed_out("This sign-in link was used already, or is too old.")
+        return signed_out(request, "local.bad_link")
     response = RedirectResponse("/", status_code=303, headers=NO_STORE)
     secure = request.url.scheme == "https"
     response.set_cookie(COOKIE, session, httponly=True, samesite="strict", secure=secure, max_age=30 * 86_400)

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import Any
 
 from fastapi import APIRouter, Request
-from jinja2 import Environment, PackageLoader, select_autoescape
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from .account.render import page
 from .deps import CurrentRuntime, ThreadReader
 
 router = APIRouter(include_in_schema=False)
-_templates = Environment(
-    loader=PackageLoader("codelab", "web/templates"),
-    autoescape=select_autoescape(default=True, default_for_string=True),
-)
 NO_STORE = {"cache-control": "no-store"}
 
 
@@ -25,22 +20,19 @@ def static_files() -> StaticFiles:
     return StaticFiles(directory=str(files("codelab") / "web" / "static"))
 
 
-def _page(name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-    return HTMLResponse(_templates.get_template(name).render(**values), status_code=status, headers=NO_STORE)
-
-
-def signed_out(reason: str = "You are not signed in.") -> HTMLResponse:
-    """The page for a browser without a credential."""
-    return _page("signed_out.html", status=401, reason=reason)
+def signed_out(request: Request, reason: str = "local.not_signed_in") -> HTMLResponse:
+    """Tell a browser without a credential, in local mode, where to get one; `reason` names a text."""
+    return page(request, "signed_out.html", status=401, reason=reason)
 
 
 @router.get("/")
-async def index(principal: ThreadReader, runtime: CurrentRuntime) -> Response:
+async def index(request: Request, principal: ThreadReader, runtime: CurrentRuntime) -> Response:
     """The start page: a new task, and the threads there are."""
-    page = await runtime.threads.list(principal, limit=50)
-    return _page(
+    threads = await runtime.threads.list(principal, limit=50)
+    return page(
+        request,
         "index.html",
-        threads=page.items,
+        threads=threads.items,
         workspaces=await runtime.workspaces.list(principal),
         agents=runtime.agents.values(),
     )
@@ -49,10 +41,10 @@ async def index(principal: ThreadReader, runtime: CurrentRuntime) -> Response:
 @router.get("/docs")
 async def api_docs(request: Request, principal: ThreadReader) -> Response:  # noqa: ARG001 - any credential
     """The API, readable without third-party scripts."""
-    return _page("docs.html", schema=request.app.openapi())
+    return page(request, "docs.html", schema=request.app.openapi())
 
 
 @router.get("/t/{thread_id}")
-async def thread_page(thread_id: str, principal: ThreadReader, runtime: CurrentRuntime) -> Response:
+async def thread_page(request: Request, thread_id: str, principal: ThreadReader, runtime: CurrentRuntime) -> Response:
     """One thread, live."""
-    return _page("thread.html", thread=await runtime.threads.get(principal, thread_id))
+    return page(request, "thread.html", thread=await runtime.threads.get(principal, thread_id))
