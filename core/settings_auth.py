@@ -39,6 +39,9 @@ class AuthSettings(BaseModel):
     """Who may come in."""
 
     mode: Literal["local", "oauth", "anonymous"] = "local"
+    issuer: str | None = Field(
+        None, description="Who issues our access tokens, where that is another server: this one then checks them alone"
+    )
     registration: Literal["off", "invite", "open"] = Field("off", description="Who may make an account")
     secret_keys: list[SecretStr] = Field(
         default_factory=list,

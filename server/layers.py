@@ -11,6 +11,7 @@ from ..auth.anonymous import Anonymous
 from ..auth.door import OAuthAuth
 from ..auth.issuer import issuer_of
 from ..auth.local import LocalAuth, read_or_make_token
+from ..auth.resource import ResourceAuth
 from ..auth.seams import Authenticator
 from ..core.errors import ConfigError
 from ..core.settings import Settings
@@ -34,7 +35,8 @@ def authenticator(settings: Settings) -> Authenticator:
         ConfigError: Anonymous mode would listen beyond this machine, or as `local_auth` and `issuer_of`.
     """
     if settings.auth.mode == "oauth":
-        return OAuthAuth(issuer_of(settings))
+        own, issuer = issuer_of(settings), settings.auth.issuer
+        return ResourceAuth(issuer.rstrip("/"), audience=own) if issuer else OAuthAuth(own)
     if settings.auth.mode != "anonymous":
         return local_auth(settings)
     if settings.server.host not in LOOPBACK:

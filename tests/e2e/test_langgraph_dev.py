@@ -9,11 +9,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from langgraph_sdk import get_client
+from langgraph_sdk.client import LangGraphClient
 
 from tests.support.service import answers, free_port, until
 from tests.support.tree import ROOT
+
+TOKEN = "of-langgraph-dev"
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
@@ -26,6 +30,7 @@ def dev_url(tmp_path: Path, git_repo: Path) -> Iterator[str]:
     port = free_port()
     command = [str(Path(sys.executable).with_name("langgraph")), "dev", "--no-browser", "--no-reload"]
     env = os.environ | {"CODELAB_STUDIO_WORKSPACE": str(git_repo), "CODELAB_DATA_DIR": str(tmp_path / "data")}
+    env["CODELAB_SERVER__TOKEN"] = TOKEN
     with (tmp_path / "dev.log").open("wb") as log:
         process = subprocess.Popen([*command, "--port", str(port)], cwd=folder, env=env, stdout=log, stderr=log)
         try:
@@ -36,8 +41,20 @@ def dev_url(tmp_path: Path, git_repo: Path) -> Iterator[str]:
             process.wait()
 
 
+def client_of(url: str) -> LangGraphClient:
+    return get_client(url=url, headers={"authorization": f"Bearer {TOKEN}"})
+
+
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong"}, {"x-auth-scheme": "langsmith"}])
+async def test_nothing_answers_without_a_credential(dev_url: str, headers: dict[str, str]) -> None:
+    async with httpx.AsyncClient(base_url=dev_url, headers=headers) as http:
+        answers = [await http.post("/threads", json={}), await http.post("/assistants/search", json={})]
+        answers += [await http.get("/assistants/codelab/schemas"), await http.post("/runs/wait", json={})]
+    assert [answer.status_code for answer in answers] == [401] * 4
+
+
 async def test_one_approval_turn(dev_url: str, git_repo: Path) -> None:
-    client = get_client(url=dev_url)
+    client = client_of(dev_url)
     assistants = {a["graph_id"]: a["assistant_id"] for a in await client.assistants.search()}
     assert set(assistants) == {"codelab", "coder", "architect", "debug", "ask", "universal"}
     schemas = await client.assistants.get_schemas(assistants["codelab"])
@@ -60,7 +77,7 @@ async def test_one_approval_turn(dev_url: str, git_repo: Path) -> None:
 
 
 async def test_each_agent_is_a_graph_of_its_own(dev_url: str) -> None:
-    client = get_client(url=dev_url)
+    client = client_of(dev_url)
     asked = {"messages": [{"role": "user", "content": "list files"}]}
     for graph in ("coder", "architect", "debug", "ask", "universal"):
         done = await client.runs.wait(None, graph, input=asked)
