@@ -14,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from ...core.catalogs import LANGUAGES, language, text
-from ...core.errors import CodeLabError
 from ..middleware import SECURITY_HEADERS
 
 LANGUAGE_COOKIE: Final = "lang"
@@ -108,13 +107,6 @@ def wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "") and not path.startswith(
         ("/api/", "/oauth/", "/.well-known/")
     )
-
-
-def known_error(request: Request, error: CodeLabError) -> HTMLResponse:
-    """Render an error of the tree for a browser."""
-    response = error_page(request, error.status)
-    response.headers.update(error.headers)
-    return response
 
 
 def source_of(uri: str) -> str:
