@@ -74,7 +74,10 @@ class AgentsSettings(BaseModel):
 class WorkspaceSettings(BaseModel):
     """Which folders agents may work in."""
 
-    roots: list[Path] = Field(default_factory=list, description="Folders below which a workspace may be registered")
+    roots: list[Path] = Field(
+        default_factory=list,
+        description="Folders below which a workspace may be registered; {user} and {tenant} are whoever registers it",
+    )
 
 
 class ApprovalSettings(BaseModel):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from ...core.errors import InvalidInput, NotFound
 from ...core.types import Principal, new_id, utc_now
@@ -16,13 +18,15 @@ from ..scope import owned_by
 from .repository import all_workspaces, by_path, get_workspace
 from .schemas import Workspace
 
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._@-]{0,127}")
+
 
 class WorkspaceService:
     """Which folders agents may work in: those below the configured roots, and those the host itself gives.
 
     Args:
         database: Where the rows are.
-        roots: Folders below which anybody may register one.
+        roots: Folders below which anybody may register one; `{user}` and `{tenant}` in them are whoever registers.
     """
 
     def __init__(self, database: Database, *, roots: Sequence[Path] = ()) -> None:
@@ -43,7 +47,7 @@ class WorkspaceService:
         Raises:
             InvalidInput: `path_refused`: not a folder, not below a root, or `/` or the home folder itself.
         """
-        real = await asyncio.to_thread(self._checked, Path(path), trusted=trusted)
+        real = await asyncio.to_thread(_checked, Path(path), None if trusted else self._roots_of(principal))
         async with self._database.transaction() as session:
             row = await by_path(session, principal, str(real))
             if row is None:
@@ -71,19 +75,37 @@ class WorkspaceService:
             raise NotFound(f"The folder of workspace {workspace.name!r} is gone: {workspace.path}")
         return LocalWorkspace(root, id=workspace.id)
 
-    def _checked(self, path: Path, *, trusted: bool) -> Path:
-        try:
-            real = path.expanduser().resolve()
-            found = real.is_dir()
-        except (ValueError, OSError, RuntimeError) as exc:
-            raise _refused(path, "that is not a path") from exc
-        if not found:
-            raise _refused(path, "there is no such folder")
-        if real in {Path(real.anchor), Path.home().resolve()}:
-            raise _refused(path, "the root and the home folder are no workspaces; name a project folder")
-        if not trusted and not any(real.is_relative_to(root.expanduser().resolve()) for root in self._roots):
+    def _roots_of(self, principal: Principal) -> list[Path]:
+        """The roots for a person, their own filled in; a root for each person is none for whose id is no folder name."""
+        names = {"{user}": principal.user_id, "{tenant}": principal.tenant_id}
+        found = []
+        for root in map(str, self._roots):
+            asked = [name for name in names if name in root]
+            if all(_PLAIN.fullmatch(names[name]) for name in asked):
+                found.append(Path(_filled(root, names)))
+        return found
+
+
+def _filled(root: str, names: Mapping[str, str]) -> str:
+    for name, value in names.items():
+        root = root.replace(name, value)
+    return root
+
+
+def _checked(path: Path, roots: Sequence[Path] | None) -> Path:
+    """The real folder; what lies outside the roots is refused before it is looked at, so that nobody learns of it."""
+    try:
+        real = path.expanduser().resolve()
+        if roots is not None and not any(real.is_relative_to(root.expanduser().resolve()) for root in roots):
             raise _refused(path, "it does not lie below one of CODELAB_WORKSPACES__ROOTS")
-        return real
+        found = real.is_dir()
+    except (ValueError, OSError, RuntimeError) as exc:
+        raise _refused(path, "that is not a path") from exc
+    if not found:
+        raise _refused(path, "there is no such folder")
+    if real in {Path(real.anchor), Path.home().resolve()}:
+        raise _refused(path, "the root and the home folder are no workspaces; name a project folder")
+    return real
 
 
 def _refused(path: Path, why: str) -> InvalidInput:

@@ -38,6 +38,29 @@ async def test_only_folders_below_a_root_may_be_registered(lab: Lab, tmp_path: P
     assert (await service.register(ME, outside, trusted=True)).name == "outside"
 
 
+async def test_what_is_outside_the_roots_is_refused_alike_whether_it_is_there_or_not(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    (tmp_path / "there").mkdir()
+    service = WorkspaceService(lab.rt.database, roots=[tmp_path / "root"])
+    said = []
+    for name in ("there", "gone"):
+        with pytest.raises(InvalidInput) as refused:
+            await service.register(ME, tmp_path / name)
+        said.append(refused.value.message.replace(name, "x"))
+    assert said[0] == said[1]
+
+
+async def test_a_root_may_be_each_persons_own(lab: Lab, tmp_path: Path) -> None:
+    service = WorkspaceService(lab.rt.database, roots=[tmp_path / "{tenant}" / "{user}"])
+    ann, bob = Principal("ann", "t1"), Principal("bob", "t1")
+    for who in ("ann", "bob"):
+        (tmp_path / "t1" / who / "code").mkdir(parents=True)
+    assert (await service.register(ann, tmp_path / "t1" / "ann" / "code")).name == "code"
+    for person in (bob, Principal("ann", "t2"), Principal("..", "t1"), Principal("../t1/ann", "t1")):
+        with pytest.raises(InvalidInput):
+            await service.register(person, tmp_path / "t1" / "ann" / "code")
+
+
 async def test_root_and_home_are_never_workspaces(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     service = WorkspaceService(lab.rt.database, roots=[Path("/")])
