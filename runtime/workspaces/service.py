@@ -76,7 +76,7 @@ class WorkspaceService:
         return LocalWorkspace(root, id=workspace.id)
 
     def _roots_of(self, principal: Principal) -> list[Path]:
-        """The roots for a person, their own filled in; a root for each person is none for whose id is no folder name."""
+        """The roots for a person, with their own filled in; none of them for whoever has no name for a folder."""
         names = {"{user}": principal.user_id, "{tenant}": principal.tenant_id}
         found = []
         for root in map(str, self._roots):
