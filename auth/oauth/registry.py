@@ -1,0 +1,23 @@
+"""Which grants and endpoints there are: the one place to add another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy.orm import Session
+
+from .server import OAuthParts, Server
+
+GRANTS: Final[Sequence[type[Any]]] = ()
+ENDPOINTS: Final[Sequence[type[Any]]] = ()
+
+
+def open_server(session: Session, parts: OAuthParts) -> Server:
+    """Make the authorization server of one request."""
+    server = Server(session, parts)
+    for grant in GRANTS:
+        server.register_grant(grant)
+    for endpoint in ENDPOINTS:
+        server.register_endpoint(endpoint)
+    return server
