@@ -24,6 +24,7 @@ class Commands(LazyGroup):
         "login": Source(".login", "help_login"),
         "logout": Source(".logout", "help_logout"),
         "api-keys": Source(".api_keys", "help_api_keys", group=True),
+        "signing-keys": Source(".signing_keys", "help_signing_keys", group=True),
         "db": Source(".db", "help_db", group=True),
         "config": Source(".config", "help_config"),
         "doctor": Source(".doctor", "help_doctor"),

@@ -106,8 +106,7 @@ class KeyRing:
 
     async def list(self) -> Sequence[SigningKey]:
         """List all keys, retired ones too, oldest first."""
-        async with self._database.read() as session:
-            return [SigningKey.model_validate(row) for row in await all_keys(session)]
+        return await list_keys(self._database)
 
     async def rotate(self, by: str, *, now: bool = False) -> SigningKey:
         """Make a new key, which signs as soon as everybody can know it.
@@ -173,6 +172,12 @@ class KeyRing:
 
     def _change(self, session: AsyncSession, by: str) -> Change:
         return Change(session, audit=self._audit, by=by, now=self._now())
+
+
+async def list_keys(database: Database) -> Sequence[SigningKey]:
+    """List all keys, retired ones too, oldest first: it opens none."""
+    async with database.read() as session:
+        return [SigningKey.model_validate(row) for row in await all_keys(session)]
 
 
 @asynccontextmanager
