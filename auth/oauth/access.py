@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -67,7 +67,7 @@ class Access:
         self._audit = audit
         self._now = now
 
-    async def list(self, principal: Principal) -> list[AllowedClient]:
+    async def list(self, principal: Principal) -> Sequence[AllowedClient]:
         """List the principal's applications by name."""
         async with self._database.read() as session:
             found = await session.run_sync(lambda sync: self._list(sync, principal))
@@ -78,7 +78,7 @@ class Access:
         async with self._database.transaction() as session:
             await session.run_sync(lambda sync: self._revoke(sync, principal, client_id, origin))
 
-    def _list(self, session: Session, principal: Principal) -> list[AllowedClient]:
+    def _list(self, session: Session, principal: Principal) -> Sequence[AllowedClient]:
         clients: dict[str, AllowedClient] = {}
         consents = select(ConsentRow, OAuthClientRow.name).join(
             OAuthClientRow, OAuthClientRow.id == ConsentRow.client_id
