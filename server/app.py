@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from ..auth.api_keys.service import open_api_keys
+from ..auth.door import OAuthAuth
 from ..auth.seams import Authenticator
 from ..core.errors import NotFound
 from ..core.settings import Settings
@@ -15,6 +16,7 @@ from ..runtime.compose import Runtime, build_runtime
 from . import errors, health, local_sign_in, pages
 from .agent_api.app import agent_app
 from .agent_api.shell import describe_both
+from .identity import at_the_door, identity_routers
 from .layers import authenticator, surround
 from .openai_api.serving import Serving
 from .rest import api_keys, approvals, budgets, catalog, changes, events, llm_cache, providers, runs, threads, usage
@@ -56,7 +58,11 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with serving as opened, open_api_keys(opened.database) as keys:
+        async with (
+            serving as opened,
+            open_api_keys(opened.database) as keys,
+            at_the_door(app, auth, settings, opened.database),
+        ):
             app.state.runtime, agents.state.agent = opened, opened.agent
             app.state.api_keys, app.state.v1 = keys, Serving(gateway=opened.llm, keys=keys)
             yield
@@ -65,14 +71,14 @@ def create_app(
     app = FastAPI(title="CodeLab", version=version(), lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.auth = auth
     errors.install(app)
-    _include(app, agents)
+    _include(app, agents, identity_routers() if isinstance(auth, OAuthAuth) else [local_sign_in.router])
     surround(app, settings, auth, (lambda: app.state.v1) if models else None)
     return app
 
 
-def _include(app: FastAPI, agents: FastAPI) -> None:
+def _include(app: FastAPI, agents: FastAPI, of_mode: Sequence[APIRouter]) -> None:
     # Asked in this order: what every turn calls comes first.
-    for router in (_api(), health.router, pages.router, local_sign_in.router):
+    for router in (_api(), health.router, pages.router, *of_mode):
         app.include_router(router)
     app.mount("/static", pages.static_files())
     app.add_route("/api/{path:path}", _unknown)

@@ -15,6 +15,7 @@ from ..runtime.llm import ModelGateway, open_gateway
 from ..store.engine import Database
 from ..store.migrate import prepare
 from . import errors, health
+from .identity import at_the_door
 from .layers import authenticator, surround
 from .openai_api.serving import Serving
 from .rest import api_keys, budgets, llm_cache, providers, usage
@@ -61,7 +62,10 @@ def create_llm_app(settings: Settings | None = None, *, auth: Authenticator | No
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_llm_runtime(settings) as opened:
+        async with (
+            open_llm_runtime(settings) as opened,
+            at_the_door(app, auth, settings, opened.database),
+        ):
             app.state.runtime, app.state.api_keys = opened, opened.keys
             app.state.v1 = Serving(gateway=opened.llm, keys=opened.keys)
             yield
