@@ -7,9 +7,12 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
+from .grants.code import CodeGrant
+from .grants.password import PasswordGrant
+from .grants.refresh import RefreshGrant
 from .server import OAuthParts, Server
 
-GRANTS: Final[Sequence[type[Any]]] = ()
+GRANTS: Final[Sequence[type[Any]]] = (CodeGrant, RefreshGrant, PasswordGrant)
 ENDPOINTS: Final[Sequence[type[Any]]] = ()
 
 

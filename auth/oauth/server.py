@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from ...core.settings_auth import AuthSettings
 from ...core.types import utc_now
 from ...store.models import OAuthClientRow
-from ..seams import AuditTrail, Permissions, Revocations, Signer
+from ..seams import AuditTrail, Origin, Permissions, Revocations, Signer
 from .client import Client
 from .requests import OAuthRequest
 
@@ -65,6 +65,7 @@ class Server(AuthorizationServer):
 
     Attributes:
         now: When the request came.
+        origin: Where from.
     """
 
     def __init__(self, session: Session, parts: OAuthParts) -> None:
@@ -72,6 +73,7 @@ class Server(AuthorizationServer):
         self.session = session
         self.parts = parts
         self.now = parts.now()
+        self.origin = Origin()
         self._methods: dict[str, Authenticate] = {
             "client_secret_basic": _basic,
             "client_secret_post": _post,
@@ -127,6 +129,7 @@ class Server(AuthorizationServer):
 
     def create_token_response(self, request: Any = None) -> Answer:
         """Answer a token request (`OAuthRequest`); an error is an answer too."""
+        self.origin = request.origin
         try:
             grant = self.get_token_grant(request)
             grant.validate_token_request()
