@@ -8,16 +8,15 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from ..auth.api_keys.service import open_api_keys
-from ..auth.door import OAuthAuth
 from ..auth.seams import Authenticator
 from ..core.errors import NotFound
 from ..core.settings import Settings
 from ..runtime.compose import Runtime, build_runtime
-from . import errors, health, local_sign_in, pages
+from . import errors, health, pages
 from .agent_api.app import agent_app
 from .agent_api.shell import describe_both
-from .identity import at_the_door, identity_routers
 from .layers import authenticator, surround
+from .modes import at_the_door, sign_in_routers
 from .openai_api.serving import Serving
 from .rest import api_keys, approvals, budgets, catalog, changes, events, llm_cache, providers, runs, threads, usage
 from .version import version
@@ -71,7 +70,7 @@ def create_app(
     app = FastAPI(title="CodeLab", version=version(), lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.auth = auth
     errors.install(app)
-    _include(app, agents, identity_routers() if isinstance(auth, OAuthAuth) else [local_sign_in.router])
+    _include(app, agents, sign_in_routers(auth))
     surround(app, settings, auth, (lambda: app.state.v1) if models else None)
     return app
 

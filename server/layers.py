@@ -11,7 +11,6 @@ from ..auth.anonymous import Anonymous
 from ..auth.door import OAuthAuth
 from ..auth.issuer import issuer_of
 from ..auth.local import LocalAuth, read_or_make_token
-from ..auth.resource import ResourceAuth
 from ..auth.seams import Authenticator
 from ..core.errors import ConfigError
 from ..core.settings import Settings
@@ -35,13 +34,19 @@ def authenticator(settings: Settings) -> Authenticator:
         ConfigError: Anonymous mode would listen beyond this machine, or as `local_auth` and `issuer_of`.
     """
     if settings.auth.mode == "oauth":
-        own, issuer = issuer_of(settings), settings.auth.issuer
-        return ResourceAuth(issuer.rstrip("/"), audience=own) if issuer else OAuthAuth(own)
+        own = issuer_of(settings)
+        return OAuthAuth(own) if settings.auth.issuer is None else _of_issuer(settings.auth.issuer, own)
     if settings.auth.mode != "anonymous":
         return local_auth(settings)
     if settings.server.host not in LOOPBACK:
         raise ConfigError("Anonymous mode serves this machine only: set SERVER__HOST to 127.0.0.1.")
     return Anonymous()
+
+
+def _of_issuer(issuer: str, own: str) -> Authenticator:
+    from ..auth.resource import ResourceAuth  # noqa: PLC0415 - brings what checks tokens, which local mode has none of
+
+    return ResourceAuth(issuer.rstrip("/"), audience=own)
 
 
 def local_auth(settings: Settings) -> LocalAuth:

@@ -15,8 +15,8 @@ from ..runtime.llm import ModelGateway, open_gateway
 from ..store.engine import Database
 from ..store.migrate import prepare
 from . import errors, health
-from .identity import at_the_door
 from .layers import authenticator, surround
+from .modes import at_the_door
 from .openai_api.serving import Serving
 from .rest import api_keys, budgets, llm_cache, providers, usage
 from .version import version
