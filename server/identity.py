@@ -8,12 +8,12 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from .account import account
-from .rest import clients
+from .rest import audit, clients, roles
 
 
 def identity_routers() -> list[APIRouter]:
     """The routes, for an application whose authenticator is an `OAuthAuth`."""
     api = APIRouter(prefix="/api/v1")
-    for part in (clients,):
+    for part in (clients, roles, audit):
         api.include_router(part.router)
     return [api, account.router]

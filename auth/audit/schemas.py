@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+from ...store.texts import clean_text
 
 
 class AuditEvent(BaseModel):
@@ -23,3 +25,10 @@ class AuditEvent(BaseModel):
     address: str | None = None
     correlation_id: str | None = None
     details: dict[str, Any]
+
+
+class AuditFilter(BaseModel):
+    """Which facts are asked for."""
+
+    type: Annotated[str, Field(max_length=100), AfterValidator(clean_text)] | None = None
+    since: AwareDatetime | None = Field(None, description="Only from then on")

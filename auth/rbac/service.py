@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar
 
 from sqlalchemy.orm import Session
 
-from ...core.errors import Conflict, Forbidden, InvalidInput
+from ...core.errors import Conflict, Forbidden, InvalidInput, NotFound
 from ...core.types import Principal, new_id, utc_now
 from ...store.engine import Database
 from ..seams import AuditEntry, AuditTrail, Origin
@@ -18,7 +18,7 @@ from .built_in import are_built_in, seed
 from .dag import RoleNode, closes_cycle, flatten
 from .repository import StoredRole, find_person
 from .schemas import Role, RoleChange, RoleOptions
-from .tenant import LAST_ADMIN, TenantRoles, known_permissions, shown
+from .tenant import LAST_ADMIN, TenantRoles, changed, known_permissions, shown
 
 MOST_ROLES: Final = 200
 """Roles of one tenant."""
@@ -72,6 +72,13 @@ class Roles:
             roles = await session.run_sync(repository.load_roles, principal.tenant_id)
         return [shown(roles, name) for name in roles]
 
+    async def get(self, principal: Principal, name: str) -> Role:
+        """Look at one; `NotFound` if the principal's tenant has none of this name."""
+        for role in await self.list(principal):
+            if role.name == name:
+                return role
+        raise NotFound(f"There is no role {name!r}.")
+
     async def create(self, principal: Principal, options: RoleOptions, *, origin: Origin = NOWHERE) -> Role:
         """Make a role.
 
@@ -112,8 +119,8 @@ class Roles:
 
         def work(session: Session) -> Role:
             tenant = TenantRoles(session, principal.tenant_id)
-            role = _changeable(tenant, name)
-            node = _changed(role.node, permissions, change.parents)
+            role = tenant.changeable(name)
+            node = changed(role.node, permissions, change.parents)
             tenant.known(node.parents)
             if closes_cycle(tenant.nodes, name, node.parents):
                 raise Conflict(f"{name!r} would be above itself: choose other parents.", code="role_cycle")
@@ -136,7 +143,7 @@ class Roles:
 
         def work(session: Session) -> None:
             tenant = TenantRoles(session, principal.tenant_id)
-            role = _changeable(tenant, name)
+            role = tenant.changeable(name)
             tenant.check_holds(principal, flatten(tenant.nodes, [name]))
             repository.delete_role(session, role.id)
             tenant.load()
@@ -278,18 +285,4 @@ def _entry(
         subject=subject,
         origin=origin,
         details=details,
-    )
-
-
-def _changeable(tenant: TenantRoles, name: str) -> StoredRole:
-    role = tenant.role(name)
-    if role.built_in:
-        raise Forbidden(f"{name!r} is built in: make a role of your own.", code="built_in_role")
-    return role
-
-
-def _changed(node: RoleNode, permissions: frozenset[str] | None, parents: Iterable[str] | None) -> RoleNode:
-    return RoleNode(
-        permissions=node.permissions if permissions is None else permissions,
-        parents=node.parents if parents is None else frozenset(parents),
     )

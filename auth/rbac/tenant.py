@@ -55,6 +55,13 @@ class TenantRoles:
             raise NotFound(f"There is no role {name!r}.")
         return self.roles[name]
 
+    def changeable(self, name: str) -> StoredRole:
+        """Find a role that may be changed; `Forbidden` for one that is built in."""
+        role = self.role(name)
+        if role.built_in:
+            raise Forbidden(f"{name!r} is built in: make a role of your own.", code="built_in_role")
+        return role
+
     def known(self, names: Iterable[str]) -> frozenset[str]:
         """Check that roles are there; `InvalidInput` if one is not."""
         asked = frozenset(names)
@@ -136,6 +143,14 @@ def known_permissions(names: Iterable[str]) -> frozenset[str]:
     if unknown := asked - ALL:
         raise InvalidInput(f"There is no permission {min(unknown)!r}.", code="unknown_permission")
     return asked
+
+
+def changed(node: RoleNode, permissions: frozenset[str] | None, parents: Iterable[str] | None) -> RoleNode:
+    """Change of a role what is said; None: it stays."""
+    return RoleNode(
+        permissions=node.permissions if permissions is None else permissions,
+        parents=node.parents if parents is None else frozenset(parents),
+    )
 
 
 def shown(roles: Mapping[str, StoredRole], name: str) -> Role:
