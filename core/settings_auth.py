@@ -43,6 +43,7 @@ class AuthSettings(BaseModel):
         None, description="Who issues our access tokens, where that is another server: this one then checks them alone"
     )
     registration: Literal["off", "invite", "open"] = Field("off", description="Who may make an account")
+    admin_email: str = Field("admin@localhost", description="Who the first administrator is, made at the first start")
     secret_keys: list[SecretStr] = Field(
         default_factory=list,
         description="Fernet keys as JSON, newest first; they seal signing keys. Default: one made in DATA_DIR",

@@ -26,11 +26,15 @@ async def check_password(password: str, *personal: str) -> None:
         raise InvalidInput(f"The password has fewer than {LEAST} characters.", code="password_too_short")
     if len(password) > LONGEST:
         raise InvalidInput(f"The password has more than {LONGEST} characters.", code="password_too_long")
-    folded = password.casefold()
-    if folded in {word for told in personal for word in _parts(told)}:
-        raise InvalidInput("The password is your own address or name: choose another.", code="password_personal")
-    if folded in await asyncio.to_thread(_common):
+    check_personal(password, *personal)
+    if password.casefold() in await asyncio.to_thread(_common):
         raise InvalidInput("Many people use this password, so it is guessed first.", code="password_common")
+
+
+def check_personal(password: str, *personal: str) -> None:
+    """Refuse a password that is somebody's own address, the part before its @, or their name."""
+    if password.casefold() in {word for told in personal for word in _parts(told)}:
+        raise InvalidInput("The password is your own address or name: choose another.", code="password_personal")
 
 
 def _parts(told: str) -> set[str]:

@@ -1,0 +1,256 @@
+"""Accounts: what people do with their own, and what administrators do with others'."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from fastapi_users import exceptions
+
+from ...core.errors import Forbidden, InvalidInput, NotFound, RateLimited
+from ...core.settings_auth import AuthSettings
+from ...core.types import Principal, utc_now
+from ...store.engine import Database
+from ...store.models import UserRow
+from ..seams import AuditTrail, Mailer, Origin, Revocations
+from ..sessions.service import Sessions
+from .addresses import normal_email
+from .background import Background
+from .hashing import Hasher
+from .invites import Invites
+from .links import Links
+from .lockout import Attempts, Verdict
+from .parts import NOWHERE, Parts, RoleBook, host_of
+from .passwords import check_password, check_personal
+from .people import People
+from .post import Post
+from .registration import register
+from .repository import find_by_email
+from .schemas import LONGEST_NAME, Person, shown
+
+_BAD_LINK = "This link was used already, or is too old: ask for a new one."
+
+
+class Accounts(People):
+    """Everybody's accounts. What strangers ask is answered alike, whoever is known here.
+
+    Args:
+        database: Where the rows are.
+        settings: Who may make an account.
+        issuer: Where links in mails lead.
+        secret: The service's; what makes links good follows from it.
+        hasher: Hashes passwords.
+        mailer: How mails leave.
+        sessions: Ended with a password.
+        attempts: Counts guesses, and mails that strangers have sent.
+        revocations: Told whose tokens end.
+        audit: Where changes are written down.
+        roles: Who may do what.
+        now: The time of day.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        settings: AuthSettings,
+        issuer: str,
+        secret: str,
+        hasher: Hasher,
+        mailer: Mailer,
+        sessions: Sessions,
+        attempts: Attempts,
+        revocations: Revocations,
+        audit: AuditTrail,
+        roles: RoleBook,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        parts = Parts(
+            database=database,
+            settings=settings,
+            links=Links(issuer),
+            host=host_of(issuer),
+            secret=secret,
+            hasher=hasher,
+            post=Post(mailer, Background()),
+            sessions=sessions,
+            attempts=attempts,
+            revocations=revocations,
+            audit=audit,
+            roles=roles,
+            now=now,
+        )
+        super().__init__(parts)
+        self.invites = Invites(parts)
+
+    async def settle(self) -> None:
+        """Wait until all mails have left."""
+        await self._parts.post.settle()
+
+    async def register(
+        self,
+        email: str,
+        password: str,
+        *,
+        name: str = "",
+        invite: str | None = None,
+        origin: Origin = NOWHERE,
+        lang: str = "en",
+    ) -> None:
+        """Make an account for whoever asks, if the settings or an invitation let them.
+
+        Where the address has an account, the answer is the same, and its mailbox is told. Nobody signs in before the
+        address is confirmed; an invitation that went to it is enough.
+
+        Raises:
+            Forbidden: There is no registration, or not without an invitation (`registration_off`).
+            InvalidInput: The address is none, the password is weak, or the invitation is not good (`bad_invite`).
+        """
+        await register(self._parts, email, password, name=name, invite=invite, origin=origin, lang=lang)
+
+    async def request_verify(self, email: str, origin: Origin = NOWHERE, *, lang: str = "en") -> None:
+        """Have the mail sent again that confirms an address. The answer is the same for every address."""
+        user = await self._mailable(email, origin)
+        if user is None or user.is_verified:
+            return
+        async with self._parts.database.read() as session:
+            token = self._parts.users(session).verify_token(user)
+        self._parts.mail(user, "verify", lang, link=self._parts.links.verify(token))
+
+    async def verify(self, token: str, origin: Origin = NOWHERE, *, lang: str = "en") -> Person:
+        """Confirm an address with the link that went there: the one of the account, or its next one.
+
+        Raises:
+            InvalidInput: The link is no good (`bad_link`).
+        """
+        parts, old = self._parts, None
+        async with parts.database.transaction() as session:
+            users = parts.users(session)
+            changed = await users.change_email(token)
+            if changed is None:
+                try:
+                    user = await users.verify(token)
+                except (exceptions.InvalidVerifyToken, exceptions.UserAlreadyVerified):
+                    raise InvalidInput(_BAD_LINK, code="bad_link") from None
+            else:
+                user, old = changed
+            await parts.note(session, user, "email_verified" if old is None else "email_changed", origin=origin)
+        if old is not None:
+            parts.mail(old, "email_changed", lang)
+        return shown(user)
+
+    async def forgot(self, email: str, origin: Origin = NOWHERE, *, lang: str = "en") -> None:
+        """Have a link sent with which a password is chosen, once. The answer is the same for every address."""
+        user = await self._mailable(email, origin)
+        if user is None:
+            return
+        async with self._parts.database.read() as session:
+            token = self._parts.users(session).reset_token(user)
+        self._parts.mail(user, "reset", lang, link=self._parts.links.reset(token))
+
+    async def reset(self, token: str, password: str, origin: Origin = NOWHERE, *, lang: str = "en") -> Person:
+        """Choose a password with a link. All sessions and tokens of the person end, and they are told.
+
+        Raises:
+            InvalidInput: The link is no good (`bad_link`), or the password is weak.
+        """
+        parts = self._parts
+        await check_password(password)
+        hashed = await parts.hasher.hash(password)
+        async with parts.database.transaction() as session:
+            try:
+                user = await parts.users(session).reset_password(token, hashed)
+            except (exceptions.InvalidResetPasswordToken, exceptions.UserInactive):
+                raise InvalidInput(_BAD_LINK, code="bad_link") from None
+            check_personal(password, user.email, user.name)
+            over = await parts.end_all(session, user, "password_reset", origin=origin)
+            await parts.note(session, user, "password_reset", origin=origin)
+        parts.sessions.forget(over)
+        parts.mail(user, "password_changed", lang)
+        return shown(user)
+
+    async def change_password(
+        self, principal: Principal, old: str, new: str, *, origin: Origin = NOWHERE, lang: str = "en"
+    ) -> None:
+        """Choose another password; all other sessions and all tokens end, and the person is told.
+
+        Raises:
+            Forbidden: The old password is not right (`wrong_password`).
+            RateLimited: It was guessed too often.
+            InvalidInput: The new one is weak.
+        """
+        parts, user = self._parts, await self._proven(principal, old, origin)
+        await check_password(new, user.email, user.name)
+        hashed = await parts.hasher.hash(new)
+        async with parts.database.transaction() as session:
+            users = parts.users(session)
+            current = await users.get(user.id)
+            if current.hashed_password != user.hashed_password:
+                raise Forbidden("The password was changed meanwhile: sign in again.", code="wrong_password")
+            await users.user_db.update(current, {"hashed_password": hashed, "password_changed_at": parts.now()})
+            over = await parts.end_all(session, current, "password_changed", but=principal.session_id, origin=origin)
+            await parts.note(session, current, "password_changed", origin=origin)
+        parts.sessions.forget(over)
+        parts.mail(user, "password_changed", lang)
+
+    async def change_email(
+        self, principal: Principal, email: str, password: str, *, origin: Origin = NOWHERE, lang: str = "en"
+    ) -> None:
+        """Begin to use another address: it counts once the link is opened that is mailed there; the old one is told.
+
+        Raises:
+            Forbidden: The password is not right (`wrong_password`).
+            RateLimited: It was guessed too often, or too many mails were asked for.
+            InvalidInput: The address is none.
+        """
+        parts, address = self._parts, normal_email(email)
+        user = await self._proven(principal, password, origin)
+        if address == user.email:
+            return
+        if not await parts.attempts.may_mail(address, origin.address):
+            raise RateLimited("Too many mails were asked for: try again later.", code="too_many_mails")
+        async with parts.database.read() as session:
+            taken = await find_by_email(session, address)
+            link = parts.links.verify(parts.users(session).email_token(user, address))
+        if taken is None:
+            parts.mail(address, "email_confirm", lang, link=link)
+        else:
+            parts.mail(address, "email_taken", lang)
+        parts.mail(user, "email_asked", lang)
+
+    async def rename(self, principal: Principal, name: str, *, origin: Origin = NOWHERE) -> Person:
+        """Call oneself something else."""
+        called = name.strip()
+        if len(called) > LONGEST_NAME or not called.isprintable():
+            raise InvalidInput(f"A name has at most {LONGEST_NAME} characters, on one line.", code="bad_name")
+        async with self._parts.database.transaction() as session:
+            user = await self._parts.users(session).user_db.get(principal.user_id)
+            if user is None:
+                raise NotFound("There is no such person.")
+            user.name = called
+            await self._parts.note(session, user, "renamed", origin=origin)
+        return shown(user)
+
+    async def _mailable(self, email: str, origin: Origin) -> UserRow | None:
+        """Who is to get a mail that anybody can ask for; None for whoever gets none, or has had enough."""
+        address = normal_email(email)
+        if not await self._parts.attempts.may_mail(address, origin.address):
+            return None
+        async with self._parts.database.read() as session:
+            user = await find_by_email(session, address)
+        return user if user is not None and user.is_active else None
+
+    async def _proven(self, principal: Principal, password: str, origin: Origin) -> UserRow:
+        """Whose session it is, once they have shown that they know the password."""
+        parts = self._parts
+        async with parts.database.read() as session:
+            user = await session.get(UserRow, principal.user_id)
+        if user is None:
+            raise NotFound("There is no such person.")
+        if await parts.attempts.take(user.email, origin.address) is not Verdict.FREE:
+            raise RateLimited("Too many wrong passwords: try again later.", code="locked")
+        fits, _ = await parts.hasher.verify(password, user.hashed_password)
+        if not fits or not user.is_active:
+            raise Forbidden("The current password is not right.", code="wrong_password")
+        await parts.attempts.succeeded(user.email, origin.address)
+        return user

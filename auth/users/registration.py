@@ -1,0 +1,87 @@
+"""Accounts that people make themselves. No answer tells whether an address has one already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from fastapi_users.exceptions import UserAlreadyExists
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ...core.errors import Forbidden
+from ...store.models import InviteRow
+from ..seams import Origin
+from .addresses import normal_email
+from .invites import take
+from .manager import NewUser
+from .parts import Parts
+from .passwords import check_password
+from .schemas import LONGEST_NAME
+
+ROLES = ("member",)
+"""What who registers may do, unless an invitation says otherwise."""
+
+Mail = tuple[str, dict[str, str]]
+"""The key of a mail, and what it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What somebody wants to register with; the password as its hash."""
+
+    email: str
+    hashed: str
+    name: str
+    invite: str | None
+    origin: Origin
+
+
+async def register(
+    parts: Parts, email: str, password: str, *, name: str, invite: str | None, origin: Origin, lang: str
+) -> None:
+    """Make an account, or tell the mailbox that there is one; see `Accounts.register`."""
+    if parts.settings.registration == "off" or (parts.settings.registration == "invite" and not invite):
+        raise Forbidden("Nobody can make an account here: ask an administrator.", code="registration_off")
+    address, called = normal_email(email), name.strip()[:LONGEST_NAME]
+    await check_password(password, address, called)
+    asked = _Asked(address, await parts.hasher.hash(password), called, invite, origin)
+    try:
+        async with parts.database.transaction() as session:
+            mail = await _register(parts, session, asked)
+    except UserAlreadyExists:  # somebody was quicker by a moment; the invitation, if any, is not used up
+        return
+    if mail is not None and await parts.attempts.may_mail(address, origin.address):
+        key, values = mail
+        parts.mail(address, key, lang, **values)
+
+
+async def _register(parts: Parts, session: AsyncSession, asked: _Asked) -> Mail | None:
+    """Make the account in a transaction; which mail is sent.
+
+    An invitation is used up in either case: else it would tell.
+    """
+    invited = None if asked.invite is None else await take(session, asked.invite, asked.email, parts.now())
+    users = parts.users(session)
+    known = await users.user_db.get_by_email(asked.email)
+    if known is not None and (known.is_verified or known.last_sign_in_at is not None or not known.is_active):
+        return ("known", {}) if known.is_active else None
+    if known is not None:  # whoever began before has not shown that the address is theirs: their link is dead now
+        await users.user_db.delete(known)
+    theirs = invited is not None and invited.email is not None
+    user = await users.add(_new(asked, invited, verified=theirs, at=parts.now()))
+    names = ROLES if invited is None else invited.roles
+    by = user.id if invited is None else invited.owner_id
+    await session.run_sync(lambda sync: parts.roles.give(sync, user.id, names, by=by))
+    await parts.note(session, user, "registered", origin=asked.origin)
+    return None if theirs else ("verify", {"link": parts.links.verify(users.verify_token(user))})
+
+
+def _new(asked: _Asked, invited: InviteRow | None, *, verified: bool, at: datetime) -> NewUser:
+    return NewUser(
+        email=asked.email,
+        password=asked.hashed,
+        name=asked.name,
+        tenant_id="default" if invited is None else invited.tenant_id,
+        is_verified=verified,
+        password_changed_at=at,
+    )
