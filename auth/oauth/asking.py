@@ -13,7 +13,6 @@ from authlib.oauth2.rfc6749 import (
     InvalidScopeError,
     OAuth2Error,
     UnauthorizedClientError,
-    UnsupportedResponseTypeError,
 )
 
 from ..seams import Proof
@@ -122,7 +121,7 @@ def _check_response(request: OAuthRequest, client: Client) -> None:
     if wanted is None:
         raise InvalidRequestError("Missing response_type.")
     if wanted != "code":
-        raise UnsupportedResponseTypeError("This one")
+        raise OAuth2Error("Only response_type=code is served.", error="unsupported_response_type")
     if not client.check_response_type(wanted):
         raise UnauthorizedClientError("The client may not use response_type=code.")
     if request.get("response_mode") not in {None, "query"}:
