@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import structlog
@@ -18,6 +18,7 @@ from ..store.engine import Database
 from .audit.service import Audit
 from .clients.service import Clients
 from .door import Checks
+from .hosting import TENANT
 from .issuer import issuer_of
 from .oauth.server import OAuthParts
 from .oauth.trimming import trim_issued
@@ -27,15 +28,16 @@ from .seams import Mailer
 from .sessions.service import Sessions, noting
 from .signing.sealing import Seal, secret_keys
 from .signing.service import KeyRing, open_key_ring
+from .users.accounts import Accounts
 from .users.hashing import Hasher
 from .users.lockout import Attempts
 from .users.mail import mailer_for
+from .users.sign_in import SignIn
 from .verify.revocations import SqlRevocations, open_revocations
 from .verify.tokens import Verifier
 
 log = structlog.get_logger(__name__)
 
-TENANT: Final = "default"
 _TRIM_EVERY_S: Final = 300.0
 
 
@@ -48,6 +50,7 @@ class Identity:
         keys: Signs, and verifies what was signed here.
         verifier: Checks access tokens.
         oauth: What the authorization server is made of.
+        first_link: Where the first administrator chooses a password, once; None when somebody has signed in.
     """
 
     settings: AuthSettings
@@ -63,8 +66,11 @@ class Identity:
     mailer: Mailer
     attempts: Attempts
     sessions: Sessions
+    accounts: Accounts
+    sign_in: SignIn
     clients: Clients
     oauth: OAuthParts
+    first_link: str | None = None
 
     @property
     def checks(self) -> Checks:
@@ -94,6 +100,22 @@ async def open_identity(settings: Settings, database: Database) -> AsyncIterator
         attempts = Attempts(auth.lockout, settings.redis.url)
         stack.push_async_callback(attempts.close)
         sessions = Sessions(database, settings=auth, revocations=revocations, audit=audit)
+        roles = Roles(database, audit=audit, permissions=permissions)
+        mailer = mailer_for(auth.mail)
+        accounts = Accounts(
+            database,
+            settings=auth,
+            issuer=issuer,
+            secret=secrets[0],
+            hasher=hasher,
+            mailer=mailer,
+            sessions=sessions,
+            attempts=attempts,
+            revocations=revocations,
+            audit=audit,
+            roles=roles,
+        )
+        stack.push_async_callback(accounts.settle)
         oauth = OAuthParts(
             settings=auth,
             issuer=issuer,
@@ -108,27 +130,30 @@ async def open_identity(settings: Settings, database: Database) -> AsyncIterator
             database=database,
             audit=audit,
             permissions=permissions,
-            roles=Roles(database, audit=audit, permissions=permissions),
+            roles=roles,
             keys=keys,
             revocations=revocations,
             verifier=Verifier(keys, revocations=revocations, issuer=issuer),
             hasher=hasher,
-            mailer=mailer_for(auth.mail),
+            mailer=mailer,
             attempts=attempts,
             sessions=sessions,
+            accounts=accounts,
+            sign_in=SignIn(database, hasher=hasher, attempts=attempts, sessions=sessions, audit=audit),
             clients=Clients(database, revocations=revocations, audit=audit),
             oauth=oauth,
         )
-        await _begin(identity)
+        identity = replace(identity, first_link=await _begin(identity))
         await stack.enter_async_context(noting(sessions))
         await stack.enter_async_context(_tended(identity))
         yield identity
 
 
-async def _begin(identity: Identity) -> None:
-    """What a first start makes, and every other finds."""
+async def _begin(identity: Identity) -> str | None:
+    """Make what a first start makes, and every other finds; the link of an administrator who never came in."""
     await identity.roles.ensure(TENANT)
     await identity.clients.seed()
+    return await identity.accounts.ensure_first_admin()
 
 
 @asynccontextmanager
@@ -136,6 +161,7 @@ async def _tended(identity: Identity) -> AsyncIterator[None]:
     """Do what is due now and then, until the block ends."""
     chores: Sequence[tuple[float, Callable[[], Awaitable[Any]]]] = (
         (_TRIM_EVERY_S, identity.sessions.trim),
+        (_TRIM_EVERY_S, identity.accounts.trim),
         (_TRIM_EVERY_S, lambda: identity.audit.trim(identity.settings.audit_days)),
         (_TRIM_EVERY_S, lambda: trim_issued(identity.database, utc_now())),
     )

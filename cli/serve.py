@@ -13,8 +13,8 @@ from .texts import say
 app = new_app()
 
 ROLES: Final = frozenset({"api", "gateway", "llm", "auth"})
-_BUILT: Final = frozenset({"api", "llm"})
-"""The others are served along with `api`, or do not exist yet."""
+_BUILT: Final = frozenset({"api", "llm", "auth"})
+"""What can be served alone; all of them are served along with `api`."""
 
 
 def _roles(told: str | None) -> frozenset[str]:
@@ -33,6 +33,7 @@ def _roles(told: str | None) -> frozenset[str]:
         "CODELAB_SERVER__TOKEN=choose-one codelab serve --port 8100",
         "codelab serve --config langgraph.json",
         "codelab serve --roles llm --port 8001",
+        "CODELAB_AUTH__MODE=oauth codelab serve --roles auth --port 8002",
     ),
 )
 def serve(
@@ -53,12 +54,15 @@ def serve(
     served = _roles(roles)
     if config is not None and (workspace or roles):
         raise typer.BadParameter(say("config_or_workspace"))
+    if served >= {"llm", "auth"} and "api" not in served:
+        raise typer.BadParameter(say("alone_or_all"))
     if workspace and "api" not in served:
         raise typer.BadParameter(say("workspace_without_api"))
     if "api" not in served:
-        from .serving_models import run_models  # noqa: PLC0415 - brings FastAPI, but not LangChain
+        from .serving_alone import run_identity, run_models  # noqa: PLC0415 - brings FastAPI, but not LangChain
 
-        finish(run_models(host=host, port=port), loops=loops())
+        alone = run_models if "llm" in served else run_identity
+        finish(alone(host=host, port=port), loops=loops())
     from .serving import run_config, run_server  # noqa: PLC0415 - brings LangChain and FastAPI
 
     if config is not None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import typer
 
-from ..auth.local import LOCAL
+from ..auth.hosting import TENANT, host_of
+from ..auth.local import LOCAL, LocalAuth
 from ..core.errors import CodeLabError
 from ..core.settings import Settings
 from ..core.telemetry import configure_logs
@@ -16,6 +17,7 @@ from ..server.agent_api.configured import create_configured_server
 from ..server.app import create_app
 from .ending import USAGE, complain
 from .listening import Server, base_url, listen, may_listen, prepare, settings_for, tell_token
+from .serving_alone import tell_sign_in
 from .terminal import clean
 from .texts import say
 
@@ -58,9 +60,10 @@ async def run_config(config: Path, *, host: str | None, port: int | None) -> int
 async def _welcome(app: object, server: Server, settings: Settings, folders: Sequence[Path]) -> bool:
     """Register the folders named on the command line and print the way in; False ends the server."""
     state = app.state  # type: ignore[attr-defined]  # the framework's own type stays in the server room
+    host = LOCAL if state.identity is None else await host_of(state.runtime.database, TENANT)
     for folder in folders:
         try:
-            known = await state.runtime.workspaces.register(LOCAL, folder, trusted=True)
+            known = await state.runtime.workspaces.register(host, folder, trusted=True)
         except CodeLabError as exc:
             complain(exc.message)
             server.should_exit = True
@@ -68,6 +71,9 @@ async def _welcome(app: object, server: Server, settings: Settings, folders: Seq
         typer.echo(clean(say("serving_folder", path=known.path, id=known.id)))
     base = base_url(server, settings)
     typer.echo(say("serving", url=base))
-    typer.echo(say("sign_in", url=f"{base}/login?code={state.auth.make_link_code()}"))
-    tell_token(settings)
+    if state.identity is not None:
+        tell_sign_in(state.identity)
+    elif isinstance(state.auth, LocalAuth):
+        typer.echo(say("sign_in", url=f"{base}/login?code={state.auth.make_link_code()}"))
+        tell_token(settings)
     return True

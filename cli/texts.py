@@ -16,8 +16,8 @@ SPOKEN: Final[Mapping[str, tuple[str, str]]] = {
     "bad": ("BAD", "СБОЙ"),
     "bad_edit": ("These arguments cannot be used: {problem}", "Такие аргументы не подходят: {problem}"),
     "bad_roles": (
-        "Roles are api, gateway, llm and auth, with commas between them; api or llm must be among them",
-        "Роли — api, gateway, llm и auth через запятую; api или llm нужны обязательно",
+        "Roles are api, gateway, llm and auth, with commas between them; api, llm or auth must be among them",
+        "Роли — api, gateway, llm и auth через запятую; api, llm или auth нужны обязательно",
     ),
     "bad_settings": (
         "A setting is wrong: {problems} (see `codelab config`)",

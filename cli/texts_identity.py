@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from typing import Final
 
 IDENTITY: Final[Mapping[str, tuple[str, str]]] = {
+    "alone_or_all": (
+        "The roles llm and auth are served each alone, or both with api.",
+        "Роли llm и auth обслуживаются каждая отдельно или обе вместе с api.",
+    ),
     "arg_server": ("The server's address", "Адрес сервера"),
     "first_admin": (
-        "Nobody has signed in yet. Open this link once to choose the administrator's password:\n  {url}",
-        "Ещё никто не входил. Откройте ссылку (один раз), чтобы задать пароль администратора:\n  {url}",
+        "Nobody has signed in yet. Open this link once to choose the password of {email}:\n  {url}",
+        "Ещё никто не входил. Откройте ссылку (один раз), чтобы задать пароль для {email}:\n  {url}",
     ),
     "help_login": ("Sign in at a server, for --server", "Войти на сервер, для --server"),
     "help_login_long": (

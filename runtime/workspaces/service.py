@@ -75,7 +75,7 @@ class WorkspaceService:
             raise NotFound(f"The folder of workspace {workspace.name!r} is gone: {workspace.path}")
         return LocalWorkspace(root, id=workspace.id)
 
-    def _roots_of(self, principal: Principal) -> list[Path]:
+    def _roots_of(self, principal: Principal) -> Sequence[Path]:
         """The roots for a person, with their own filled in; none of them for whoever has no name for a folder."""
         names = {"{user}": principal.user_id, "{tenant}": principal.tenant_id}
         found = []
