@@ -11,7 +11,7 @@ import pytest
 from codelab.auth.oauth.secrets import digest_of
 from codelab.core.errors import Unavailable
 from codelab.store.models import OAuthClientRow
-from tests.support.identity import VERIFIER, asked
+from tests.support.identity import VERIFIER
 
 SECRET = "cl_cs_" + "s" * 43
 FORM = "application/x-www-form-urlencoded"
@@ -90,14 +90,10 @@ async def test_an_unknown_grant_is_told_so(world, grant):
 )
 async def test_who_cannot_prove_to_be_the_client_is_refused(world, headers):  # attack 17
     await world.client(secret=SECRET)
-    form = {"grant_type": "authorization_code", "client_id": "web", "code": "x"}
-    if headers and "other" in base64.b64decode(headers["authorization"].split()[1] + "==").decode("latin1"):
-        form.pop("client_id")
+    form = {"grant_type": "authorization_code", "code": "x", **({} if headers else {"client_id": "web"})}
     response = await world.http.post("/oauth/token", data=form, headers=headers)
-    assert error_of(response, 400 if "%00" in str(headers) else 401)
-    if response.status_code == 401:
-        assert response.json()["error"] == "invalid_client"
-        assert response.headers["www-authenticate"].startswith("Basic ")
+    assert error_of(response, 401) == "invalid_client"
+    assert response.headers["www-authenticate"].startswith("Basic ")
 
 
 async def test_a_secret_in_the_form_is_another_method(world):  # attack 17
@@ -159,7 +155,7 @@ async def test_a_server_that_cannot_sign_says_so_and_uses_nothing_up(world):
     code = await world.code(await world.user())
 
     class NoKey:
-        def sign(self, claims, *, typ):
+        def sign(self, _claims, **_typ):
             raise Unavailable("There is no key to sign tokens with; try again.")
 
     good = world.identity.oauth
@@ -177,10 +173,7 @@ async def test_no_secret_reaches_a_log(world, caplog):
     tokens = (await world.redeem(code)).json()
     again = (await world.refresh(tokens["refresh_token"])).json()
     said = "\n".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records if record.name != "httpx")
-    for secret in (
-        code,
-        VERIFIER,
-        *(each[name] for each in (tokens, again) for name in ("access_token", "refresh_token")),
-    ):
+    issued = [each[name] for each in (tokens, again) for name in ("access_token", "refresh_token")]
+    for secret in (code, VERIFIER, tokens["id_token"], *issued):
         assert secret not in said
-    assert asked()["code_challenge"] not in said
+    assert not logging.getLogger("authlib.oauth2.rfc6749").isEnabledFor(logging.DEBUG)  # it prints tokens
