@@ -12,6 +12,8 @@ from typing import Any
 from joserfc.jwk import RSAKey
 from joserfc.jws import JWSRegistry
 
+SECRET_KEY = base64.urlsafe_b64encode(b"a key of tests".ljust(32)).decode()
+"""Seals signing keys, in tests alone."""
 ISSUER = "https://codelab.test"
 MIDNIGHT = datetime(2026, 11, 24, tzinfo=UTC)
 
