@@ -13,6 +13,7 @@ from ..core.errors import NotFound
 from ..core.settings import Settings
 from ..runtime.compose import Runtime, build_runtime
 from . import errors, health, pages
+from .account import error_pages
 from .agent_api.app import agent_app
 from .agent_api.shell import describe_both
 from .layers import authenticator, surround
@@ -70,6 +71,7 @@ def create_app(
     app = FastAPI(title="CodeLab", version=version(), lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.auth = auth
     errors.install(app)
+    error_pages.install(app)
     _include(app, agents, sign_in_routers(auth))
     surround(app, settings, auth, (lambda: app.state.v1) if models else None)
     return app

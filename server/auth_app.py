@@ -16,6 +16,7 @@ from ..core.settings import Settings
 from ..store.engine import Database
 from ..store.migrate import prepare
 from . import errors, health
+from .account import error_pages
 from .identity import identity_routers
 from .layers import surround
 from .modes import at_the_door
@@ -58,6 +59,7 @@ def create_auth_app(settings: Settings | None = None) -> FastAPI:
     app = FastAPI(title="CodeLab sign-in", version=version(), lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.auth = auth
     errors.install(app)
+    error_pages.install(app)
     for router in (health.router, *identity_routers()):
         app.include_router(router)
     app.mount("/static", static_files())

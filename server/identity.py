@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from .account import account
+from .account import account, recovery, registration, sign_in
+from .oauth import authorize, token
 from .rest import audit, clients, roles
 
 
@@ -16,4 +17,5 @@ def identity_routers() -> list[APIRouter]:
     api = APIRouter(prefix="/api/v1")
     for part in (clients, roles, audit):
         api.include_router(part.router)
-    return [api, account.router]
+    pages = (sign_in, registration, recovery, account)
+    return [token.router, authorize.router, api, *(page.router for page in pages)]
