@@ -51,17 +51,19 @@ class Admission(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a request came from, for audit and limits.
+    """Where a request came from, for audit, limits and mails.
 
     Attributes:
         address: The client's IP address.
         user_agent: As it was sent, cut to 200 characters.
         correlation_id: The request's.
+        lang: The language that whoever asks reads: mails to them are in it.
     """
 
     address: str = ""
     user_agent: str = ""
     correlation_id: str | None = None
+    lang: str = "en"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
