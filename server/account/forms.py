@@ -6,12 +6,13 @@ import re
 import secrets
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from ...auth.issuer import is_secure, session_cookie
+from ...auth.oauth.asking import AFTER, ENDPOINT
 from ...auth.sessions.csrf import check_csrf, csrf_of
 from ...core.errors import BadRequest, Forbidden, TooLarge
 from .render import page
@@ -139,10 +140,21 @@ def home(request: Request) -> str:
     return "/" if hasattr(request.app.state, "runtime") else "/account"
 
 
-def client_address(asked: str) -> str:
-    """The address of the client that a sign-in goes back to; empty if there is none."""
-    parts = urlsplit(asked)
-    return parse_qs(parts.query).get("redirect_uri", [""])[0] if parts.path == "/oauth/authorize" else ""
+def asked_client(address: str) -> tuple[str, str]:
+    """Read which client an address of the authorization endpoint is about, and where it leads back to."""
+    asked = _authorization(address)
+    return asked.get("client_id", ""), asked.get("redirect_uri", "")
+
+
+def asked_since(address: str) -> float:
+    """Read since when somebody must have signed in for this address (Unix time): before, they do so again."""
+    since = _authorization(address).get(AFTER, "")
+    return float(since) if since.isascii() and since.isdecimal() else 0.0
+
+
+def _authorization(address: str) -> Mapping[str, str]:
+    parts = urlsplit(address)
+    return dict(parse_qsl(parts.query)) if parts.path == ENDPOINT else {}
 
 
 def _issuer(request: Request) -> str:

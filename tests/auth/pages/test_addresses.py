@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codelab.server.account.browsers import name_of
-from codelab.server.account.forms import client_address, local_address
+from codelab.server.account.forms import asked_client, local_address
 from codelab.server.account.render import source_of
 
 
@@ -97,9 +97,9 @@ def test_a_policy_names_a_plain_origin_or_none(uri, source):
 
 def test_a_sign_in_knows_which_client_it_is_for():
     asked = "/oauth/authorize?client_id=a&redirect_uri=http%3A%2F%2F127.0.0.1%3A1%2Fcb"
-    assert client_address(asked) == "http://127.0.0.1:1/cb"
-    assert client_address("/account?redirect_uri=http://x/") == ""
-    assert client_address("/oauth/authorize") == ""
+    assert asked_client(asked) == ("a", "http://127.0.0.1:1/cb")
+    assert asked_client("/account?client_id=a&redirect_uri=http://x/") == ("", "")
+    assert asked_client("/oauth/authorize") == ("", "")
 
 
 @pytest.mark.parametrize(
