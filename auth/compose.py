@@ -99,11 +99,11 @@ async def open_identity(settings: Settings, database: Database) -> AsyncIterator
         stack.callback(hasher.close)
         attempts = Attempts(auth.lockout, settings.redis.url)
         stack.push_async_callback(attempts.close)
-        sessions = Sessions(database, settings=auth, revocations=revocations, audit=audit)
+        sessions = Sessions(database=database, settings=auth, revocations=revocations, audit=audit)
         roles = Roles(database, audit=audit, permissions=permissions)
         mailer = mailer_for(auth.mail)
         accounts = Accounts(
-            database,
+            database=database,
             settings=auth,
             issuer=issuer,
             secret=secrets[0],
@@ -139,7 +139,7 @@ async def open_identity(settings: Settings, database: Database) -> AsyncIterator
             attempts=attempts,
             sessions=sessions,
             accounts=accounts,
-            sign_in=SignIn(database, hasher=hasher, attempts=attempts, sessions=sessions, audit=audit),
+            sign_in=SignIn(database=database, hasher=hasher, attempts=attempts, sessions=sessions, audit=audit),
             clients=Clients(database, revocations=revocations, audit=audit),
             oauth=oauth,
         )

@@ -14,7 +14,7 @@ _AGENT_MOST: Final = 200
 
 
 def origin_of(connection: HTTPConnection) -> Origin:
-    """Read a request's address (behind a proxy that is trusted: its client's), browser, language, and correlation id."""
+    """Read a request's address (behind a trusted proxy: its client's), browser, language and correlation id."""
     agent = connection.headers.get("user-agent", "")
     return Origin(
         address=connection.client.host if connection.client is not None else "",

@@ -49,8 +49,8 @@ class Sessions:
 
     def __init__(
         self,
-        database: Database,
         *,
+        database: Database,
         settings: AuthSettings,
         revocations: Revocations,
         audit: AuditTrail,

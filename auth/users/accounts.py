@@ -7,12 +7,12 @@ from datetime import datetime
 
 from fastapi_users import exceptions
 
-from ...core.errors import Forbidden, InvalidInput, NotFound, RateLimited
+from ...core.errors import InvalidInput, NotFound
 from ...core.settings_auth import AuthSettings
 from ...core.types import Principal, utc_now
 from ...store.engine import Database
 from ...store.models import UserRow
-from ..seams import AuditTrail, Mailer, Origin, Revocations
+from ..seams import AuditTrail, Mailer, Origin, Proof, Revocations
 from ..sessions.service import Sessions
 from .addresses import normal_email
 from .background import Background
@@ -25,10 +25,8 @@ from .passwords import check_password, check_personal
 from .people import People
 from .post import Post
 from .registration import register
-from .repository import find_by_email
+from .repository import find_by_email, find_in_tenant
 from .schemas import LONGEST_NAME, Person, shown
-
-_BAD_LINK = "This link was used already, or is too old: ask for a new one."
 
 
 class Accounts(People):
@@ -51,8 +49,8 @@ class Accounts(People):
 
     def __init__(
         self,
-        database: Database,
         *,
+        database: Database,
         settings: AuthSettings,
         issuer: str,
         secret: str,
@@ -95,7 +93,6 @@ class Accounts(People):
         name: str = "",
         invite: str | None = None,
         origin: Origin = NOWHERE,
-        lang: str = "en",
     ) -> None:
         """Make an account for whoever asks, if the settings or an invitation let them.
 
@@ -106,22 +103,22 @@ class Accounts(People):
             Forbidden: There is no registration, or not without an invitation (`registration_off`).
             InvalidInput: The address is none, the password is weak, or the invitation is not good (`bad_invite`).
         """
-        await register(self._parts, email, password, name=name, invite=invite, origin=origin, lang=lang)
+        await register(self._parts, email, password, name=name, invite=invite, origin=origin)
 
-    async def request_verify(self, email: str, origin: Origin = NOWHERE, *, lang: str = "en") -> None:
-        """Have the mail sent again that confirms an address. The answer is the same for every address."""
-        user = await self._mailable(email, origin)
+    async def ask_to_verify(self, principal: Principal, origin: Origin = NOWHERE) -> None:
+        """Have the mail sent again that confirms one's address."""
+        person = await self.get(principal)
+        user = await self._mailable(person.email, origin)
         if user is None or user.is_verified:
             return
         async with self._parts.database.read() as session:
             token = self._parts.users(session).verify_token(user)
-        self._parts.mail(user, "verify", lang, link=self._parts.links.verify(token))
+        self._parts.mail(user, "verify", origin, link=self._parts.links.verify(token))
 
-    async def verify(self, token: str, origin: Origin = NOWHERE, *, lang: str = "en") -> Person:
+    async def verify(self, token: str, *, origin: Origin = NOWHERE) -> Person | None:
         """Confirm an address with the link that went there: the one of the account, or its next one.
 
-        Raises:
-            InvalidInput: The link is no good (`bad_link`).
+        None if the link is no good.
         """
         parts, old = self._parts, None
         async with parts.database.transaction() as session:
@@ -131,28 +128,30 @@ class Accounts(People):
                 try:
                     user = await users.verify(token)
                 except (exceptions.InvalidVerifyToken, exceptions.UserAlreadyVerified):
-                    raise InvalidInput(_BAD_LINK, code="bad_link") from None
+                    return None
             else:
                 user, old = changed
             await parts.note(session, user, "email_verified" if old is None else "email_changed", origin=origin)
         if old is not None:
-            parts.mail(old, "email_changed", lang)
+            parts.mail(old, "email_changed", origin)
         return shown(user)
 
-    async def forgot(self, email: str, origin: Origin = NOWHERE, *, lang: str = "en") -> None:
+    async def forgot(self, email: str, *, origin: Origin = NOWHERE) -> None:
         """Have a link sent with which a password is chosen, once. The answer is the same for every address."""
         user = await self._mailable(email, origin)
         if user is None:
             return
         async with self._parts.database.read() as session:
             token = self._parts.users(session).reset_token(user)
-        self._parts.mail(user, "reset", lang, link=self._parts.links.reset(token))
+        self._parts.mail(user, "reset", origin, link=self._parts.links.reset(token))
 
-    async def reset(self, token: str, password: str, origin: Origin = NOWHERE, *, lang: str = "en") -> Person:
+    async def reset_password(self, token: str, password: str, *, origin: Origin = NOWHERE) -> Person | None:
         """Choose a password with a link. All sessions and tokens of the person end, and they are told.
 
+        None if the link is no good.
+
         Raises:
-            InvalidInput: The link is no good (`bad_link`), or the password is weak.
+            InvalidInput: The password is weak; the link is still good.
         """
         parts = self._parts
         await check_password(password)
@@ -161,96 +160,100 @@ class Accounts(People):
             try:
                 user = await parts.users(session).reset_password(token, hashed)
             except (exceptions.InvalidResetPasswordToken, exceptions.UserInactive):
-                raise InvalidInput(_BAD_LINK, code="bad_link") from None
+                return None
             check_personal(password, user.email, user.name)
             over = await parts.end_all(session, user, "password_reset", origin=origin)
             await parts.note(session, user, "password_reset", origin=origin)
         parts.sessions.forget(over)
-        parts.mail(user, "password_changed", lang)
+        parts.mail(user, "password_changed", origin)
         return shown(user)
 
-    async def change_password(
-        self, principal: Principal, old: str, new: str, *, origin: Origin = NOWHERE, lang: str = "en"
-    ) -> None:
-        """Choose another password; all other sessions and all tokens end, and the person is told.
+    async def change_password(self, principal: Principal, old: str, new: str, origin: Origin = NOWHERE) -> str | None:
+        """Choose another password. All sessions and tokens end, and the person is told.
+
+        Returns:
+            The cookie's value of a session that takes the place of the one that asks; None if the old password is not
+            right, or was guessed too often.
 
         Raises:
-            Forbidden: The old password is not right (`wrong_password`).
-            RateLimited: It was guessed too often.
             InvalidInput: The new one is weak.
         """
         parts, user = self._parts, await self._proven(principal, old, origin)
+        if user is None:
+            return None
         await check_password(new, user.email, user.name)
         hashed = await parts.hasher.hash(new)
         async with parts.database.transaction() as session:
             users = parts.users(session)
             current = await users.get(user.id)
-            if current.hashed_password != user.hashed_password:
-                raise Forbidden("The password was changed meanwhile: sign in again.", code="wrong_password")
+            if current.hashed_password != user.hashed_password or not current.is_active:
+                return None
             await users.user_db.update(current, {"hashed_password": hashed, "password_changed_at": parts.now()})
-            over = await parts.end_all(session, current, "password_changed", but=principal.session_id, origin=origin)
+            over = await parts.end_all(session, current, "password_changed", origin=origin)
             await parts.note(session, current, "password_changed", origin=origin)
         parts.sessions.forget(over)
-        parts.mail(user, "password_changed", lang)
+        parts.mail(user, "password_changed", origin)
+        return await parts.sessions.start(current, Proof(auth_time=parts.now()), origin)
 
-    async def change_email(
-        self, principal: Principal, email: str, password: str, *, origin: Origin = NOWHERE, lang: str = "en"
-    ) -> None:
+    async def change_email(self, principal: Principal, email: str, password: str, origin: Origin = NOWHERE) -> bool:
         """Begin to use another address: it counts once the link is opened that is mailed there; the old one is told.
 
+        The answer does not tell whether the address has an account.
+
+        Returns:
+            Whether the password is right, and was not guessed too often.
+
         Raises:
-            Forbidden: The password is not right (`wrong_password`).
-            RateLimited: It was guessed too often, or too many mails were asked for.
             InvalidInput: The address is none.
         """
         parts, address = self._parts, normal_email(email)
         user = await self._proven(principal, password, origin)
-        if address == user.email:
-            return
-        if not await parts.attempts.may_mail(address, origin.address):
-            raise RateLimited("Too many mails were asked for: try again later.", code="too_many_mails")
-        async with parts.database.read() as session:
-            taken = await find_by_email(session, address)
-            link = parts.links.verify(parts.users(session).email_token(user, address))
-        if taken is None:
-            parts.mail(address, "email_confirm", lang, link=link)
-        else:
-            parts.mail(address, "email_taken", lang)
-        parts.mail(user, "email_asked", lang)
+        if user is None:
+            return False
+        if address != user.email and await parts.attempts.may_mail(address, origin.address):
+            async with parts.database.read() as session:
+                taken = await find_by_email(session, address)
+                link = parts.links.verify(parts.users(session).email_token(user, address))
+            if taken is None:
+                parts.mail(address, "email_confirm", origin, link=link)
+            else:
+                parts.mail(address, "email_taken", origin)
+            parts.mail(user, "email_asked", origin)
+        return True
 
-    async def rename(self, principal: Principal, name: str, *, origin: Origin = NOWHERE) -> Person:
-        """Call oneself something else."""
+    async def rename(self, principal: Principal, name: str, origin: Origin = NOWHERE) -> Person:
+        """Call oneself something else; `InvalidInput` if it is too long, or more than a line."""
         called = name.strip()
         if len(called) > LONGEST_NAME or not called.isprintable():
             raise InvalidInput(f"A name has at most {LONGEST_NAME} characters, on one line.", code="bad_name")
         async with self._parts.database.transaction() as session:
-            user = await self._parts.users(session).user_db.get(principal.user_id)
-            if user is None:
-                raise NotFound("There is no such person.")
+            user = await find_in_tenant(session, principal, principal.user_id)
             user.name = called
             await self._parts.note(session, user, "renamed", origin=origin)
         return shown(user)
 
     async def _mailable(self, email: str, origin: Origin) -> UserRow | None:
         """Who is to get a mail that anybody can ask for; None for whoever gets none, or has had enough."""
-        address = normal_email(email)
+        try:
+            address = normal_email(email)
+        except InvalidInput:
+            return None
         if not await self._parts.attempts.may_mail(address, origin.address):
             return None
         async with self._parts.database.read() as session:
             user = await find_by_email(session, address)
         return user if user is not None and user.is_active else None
 
-    async def _proven(self, principal: Principal, password: str, origin: Origin) -> UserRow:
-        """Whose session it is, once they have shown that they know the password."""
+    async def _proven(self, principal: Principal, password: str, origin: Origin) -> UserRow | None:
+        """Whose session it is, if they know the password; the try counts as one to sign in."""
         parts = self._parts
         async with parts.database.read() as session:
             user = await session.get(UserRow, principal.user_id)
-        if user is None:
+        if user is None or user.tenant_id != principal.tenant_id:
             raise NotFound("There is no such person.")
-        if await parts.attempts.take(user.email, origin.address) is not Verdict.FREE:
-            raise RateLimited("Too many wrong passwords: try again later.", code="locked")
-        fits, _ = await parts.hasher.verify(password, user.hashed_password)
-        if not fits or not user.is_active:
-            raise Forbidden("The current password is not right.", code="wrong_password")
+        free = await parts.attempts.take(user.email, origin.address) is Verdict.FREE
+        fits, _ = await parts.hasher.verify(password, user.hashed_password if free else None)
+        if not (free and fits and user.is_active):
+            return None
         await parts.attempts.succeeded(user.email, origin.address)
         return user

@@ -62,7 +62,6 @@ class Invites:
         roles: Sequence[str] = ("member",),
         days: int = DAYS,
         origin: Origin = NOWHERE,
-        lang: str = "en",
     ) -> NewInvite:
         """Invite somebody. With an address the link is mailed there, and good for it alone.
 
@@ -73,31 +72,14 @@ class Invites:
         parts, code = self._parts, secrets.token_urlsafe(32)
         address = None if email is None else normal_email(email)
         await parts.roles.check_may_grant(principal, roles, origin=origin)
-        now = parts.now()
-        row = InviteRow(
-            id=new_id(),
-            digest=_digest(code),
-            email=address,
-            roles=list(roles),
-            created_at=now,
-            expires_at=now + timedelta(days=days),
-            owner_id=principal.user_id,
-            tenant_id=principal.tenant_id,
-        )
-        entry = AuditEntry(
-            type="auth.user_changed",
-            tenant_id=principal.tenant_id,
-            actor=principal.user_id,
-            subject=f"invite:{row.id}",
-            origin=origin,
-            details={"change": "invited", "roles": list(roles)},
-        )
+        row = self._row(principal, address, roles, days)
+        row.digest = _digest(code)
         async with parts.database.transaction() as session:
             session.add(row)
-            await session.run_sync(parts.audit.note, entry)
+            await session.run_sync(parts.audit.note, _entry(row, origin))
         link = parts.links.register(code)
         if address is not None:
-            parts.mail(address, "invite", lang, link=link, days=days)
+            parts.mail(address, "invite", origin, link=link, days=days)
         return NewInvite(**Invite.model_validate(row).model_dump(), link=link)
 
     async def list(self, principal: Principal) -> Sequence[Invite]:
@@ -124,6 +106,18 @@ class Invites:
         async with self._parts.database.read() as session:
             return (await session.scalars(query)).one_or_none() is not None
 
+    def _row(self, principal: Principal, email: str | None, roles: Sequence[str], days: int) -> InviteRow:
+        now = self._parts.now()
+        return InviteRow(
+            id=new_id(),
+            email=email,
+            roles=[*roles],
+            created_at=now,
+            expires_at=now + timedelta(days=days),
+            owner_id=principal.user_id,
+            tenant_id=principal.tenant_id,
+        )
+
 
 async def take(session: AsyncSession, code: str, email: str, now: datetime) -> InviteRow:
     """Use an invitation up, in a transaction: of several that come at once one succeeds.
@@ -141,6 +135,17 @@ async def take(session: AsyncSession, code: str, email: str, now: datetime) -> I
 
 
 BAD: Final = "bad_invite"
+
+
+def _entry(row: InviteRow, origin: Origin) -> AuditEntry:
+    return AuditEntry(
+        type="auth.user_changed",
+        tenant_id=row.tenant_id,
+        actor=row.owner_id,
+        subject=f"invite:{row.id}",
+        origin=origin,
+        details={"change": "invited", "roles": row.roles},
+    )
 
 
 def _usable(code: str, now: datetime) -> ColumnElement[bool]:

@@ -97,6 +97,10 @@ class Attempts:
         limits = ((f"mails-from:{_place(address)}", 4 * MAILS), (f"mails-to:{_account(email)}", MAILS))
         return await self._take(limits) is Verdict.FREE
 
+    async def may(self, what: str, address: str, most: int) -> bool:
+        """Count something else that strangers do from an address; whether they may, so often in a window."""
+        return await self._take(((f"{what}:{_place(address)}", most),)) is Verdict.FREE
+
     async def close(self) -> None:
         """Give the connections back."""
         if self._pool is not None:

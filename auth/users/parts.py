@@ -78,11 +78,11 @@ class Parts:
         """People, in a transaction."""
         return Users(session, secret=self.secret, now=self.now)
 
-    def mail(self, user: UserRow | str, key: str, lang: str, **values: Any) -> None:
-        """Begin to send somebody a mail."""
+    def mail(self, user: UserRow | str, key: str, origin: Origin, **values: Any) -> None:
+        """Begin to send somebody a mail, in the language of whoever asks."""
         to = user if isinstance(user, str) else user.email
         told = {"host": self.host, "login": self.links.login, "forgot": self.links.forgot}
-        self.post.send(to, key, lang, **told, **values)
+        self.post.send(to, key, origin.lang, **told, **values)
 
     async def note(
         self, session: AsyncSession, user: UserRow, change: str, *, by: str | None = None, origin: Origin = NOWHERE

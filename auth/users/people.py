@@ -9,7 +9,7 @@ from typing import Final
 from fastapi_users.exceptions import UserAlreadyExists
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ...core.errors import Conflict, Forbidden
+from ...core.errors import Conflict, Forbidden, NotFound
 from ...core.types import Principal
 from ...store.models import UserRow
 from ..seams import Origin
@@ -44,7 +44,6 @@ class People:
         name: str = "",
         roles: Sequence[str] = ROLES,
         origin: Origin = NOWHERE,
-        lang: str = "en",
     ) -> Welcome:
         """Make an account for somebody, whose address the principal vouches for. They are mailed the link, too.
 
@@ -65,7 +64,7 @@ class People:
                 link = parts.links.reset(users.reset_token(user, lifetime_s=WELCOME_S))
         except UserAlreadyExists:
             raise Conflict("There is an account with this address already.", code="user_exists") from None
-        parts.mail(user, "welcome", lang, link=link)
+        parts.mail(user, "welcome", origin, link=link)
         return Welcome(shown(user), link)
 
     async def list(
@@ -81,10 +80,13 @@ class People:
         async with self._parts.database.read() as session:
             return [shown(row) for row in await some_people(session, principal.tenant_id, limit=limit, after=after)]
 
-    async def get(self, principal: Principal, user_id: str) -> Person:
-        """Show one person of the principal's tenant; `NotFound` if there is none."""
+    async def get(self, principal: Principal, user_id: str | None = None) -> Person:
+        """Show one person of the principal's tenant, or the principal; `NotFound` if there is none."""
         async with self._parts.database.read() as session:
-            return shown(await find_in_tenant(session, principal, user_id))
+            row = await session.get(UserRow, principal.user_id if user_id is None else user_id)
+        if row is None or row.tenant_id != principal.tenant_id:
+            raise NotFound("There is no such person.")
+        return shown(row)
 
     async def disable(self, principal: Principal, user_id: str, *, origin: Origin = NOWHERE) -> Person:
         """Let somebody in no more: their sessions and tokens end, their API keys hold nothing. Again is no error.

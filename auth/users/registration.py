@@ -36,9 +36,7 @@ class _Asked:
     origin: Origin
 
 
-async def register(
-    parts: Parts, email: str, password: str, *, name: str, invite: str | None, origin: Origin, lang: str
-) -> None:
+async def register(parts: Parts, email: str, password: str, *, name: str, invite: str | None, origin: Origin) -> None:
     """Make an account, or tell the mailbox that there is one; see `Accounts.register`."""
     if parts.settings.registration == "off" or (parts.settings.registration == "invite" and not invite):
         raise Forbidden("Nobody can make an account here: ask an administrator.", code="registration_off")
@@ -52,7 +50,7 @@ async def register(
         return
     if mail is not None and await parts.attempts.may_mail(address, origin.address):
         key, values = mail
-        parts.mail(address, key, lang, **values)
+        parts.mail(address, key, origin, **values)
 
 
 async def _register(parts: Parts, session: AsyncSession, asked: _Asked) -> Mail | None:

@@ -74,8 +74,8 @@ class SignIn:
 
     def __init__(
         self,
-        database: Database,
         *,
+        database: Database,
         hasher: Hasher,
         attempts: Attempts,
         sessions: Sessions,

@@ -276,7 +276,7 @@ async def open_world(
         keys=key,
         verifier=Verifier(key, revocations=revocations, issuer=ISSUER, now=time.seconds),
         sessions=Sessions(
-            database, settings=settings, revocations=revocations, audit=audit, clock=time.seconds, now=time
+            database=database, settings=settings, revocations=revocations, audit=audit, clock=time.seconds, now=time
         ),
         oauth=parts,
         **identity,
