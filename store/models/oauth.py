@@ -130,6 +130,7 @@ class DeviceCodeRow(Owned, Base):
     auth_time: Mapped[datetime | None]
     created_at: Mapped[datetime]
     polled_at: Mapped[datetime | None]
+    decided_at: Mapped[datetime | None]
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
 

@@ -191,7 +191,7 @@ def _codes() -> None:
         _some("approved", _FLAG, null=True),
         _some("amr", _JSON),
         _some("created_at expires_at", _TIME),
-        _some("auth_time polled_at used_at", _TIME, null=True),
+        _some("auth_time polled_at decided_at used_at", _TIME, null=True),
         key="digest",
         unique="user_code",
     )
