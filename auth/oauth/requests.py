@@ -31,6 +31,7 @@ class OAuthRequest(OAuth2Request):
     Attributes:
         basic: Client id and secret of an `Authorization: Basic` header; None without one.
         person: Who proved who they are with the password of the request; set before the transaction.
+        claims: Of the access token that the request is about, if it is good; set before the transaction.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class OAuthRequest(OAuth2Request):
         self.auth_method: Any = None
         self.origin = origin
         self.person: Any = None
+        self.claims: Mapping[str, Any] | None = None
         self.basic = _basic(headers.get("authorization", ""))
         if self.basic is not None:
             self._check_one_method()

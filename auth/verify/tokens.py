@@ -64,8 +64,8 @@ class Verifier:
         self._now = now
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
 
-    async def verify(self, token: str, audiences: Collection[str]) -> dict[str, Any]:
-        """Return the claims of an access token that is meant for one of these audiences.
+    async def verify(self, token: str, audiences: Collection[str] | None) -> dict[str, Any]:
+        """Return the claims of an access token that is meant for one of these audiences; None: whoever it is for.
 
         A token that was seen before is spared the signature alone.
 
@@ -83,7 +83,7 @@ class Verifier:
         else:
             self._known.move_to_end(digest)
         self._check_life(known.claims)
-        if not _meant_for(known.claims["aud"], audiences):
+        if audiences is not None and not _meant_for(known.claims["aud"], audiences):
             raise InvalidToken(_WRONG)
         return dict(known.claims)
 
