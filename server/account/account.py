@@ -9,14 +9,15 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from ...auth.api_keys.schemas import KeyOptions, NewApiKey
-from ...core.errors import Conflict, Forbidden, InvalidInput, RateLimited
+from ...core.errors import Conflict, Forbidden, InvalidInput
 from ...core.types import Principal
 from ..deps import check_holds, needs
 from ..origins import origin_of
+from .cookies import keep_session
 from .forms import Form, is_own, read_form, see_other
 from .overview import access_of, account_page
 from .passwords import weakness
-from .render import language_of, say
+from .render import say
 
 router = APIRouter(include_in_schema=False)
 AccountReader = Annotated[Principal, needs("account:read")]
@@ -38,7 +39,7 @@ async def change_profile(request: Request, principal: AccountWriter) -> Response
         return await _expired(request, principal)
     name = form.line("name")
     try:
-        await request.app.state.identity.accounts.rename(principal, name, origin=origin_of(request))
+        await request.app.state.identity.accounts.rename(principal, name, origin_of(request))
     except InvalidInput:
         return await _refused(request, principal, "profile", "account.bad_name", name=name)
     return _done("profile")
@@ -50,13 +51,12 @@ async def change_email(request: Request, principal: AccountWriter) -> Response:
     form = await read_form(request)
     if not is_own(request, form):
         return await _expired(request, principal)
-    email, identity = form.line("email"), request.app.state.identity
-    told = {"origin": origin_of(request), "lang": language_of(request)}
+    email, password, accounts = form.line("email"), form.get("email_password"), request.app.state.identity.accounts
     try:
-        await identity.accounts.change_email(principal, email, form.get("email_password"), **told)
+        proven = await accounts.change_email(principal, email, password, origin_of(request))
     except InvalidInput:
         return await _refused(request, principal, "email", "register.bad_address", email=email)
-    except (Forbidden, RateLimited):
+    if not proven:
         return await _refused(request, principal, "email", "account.password.wrong", email=email)
     return _done("mail")
 
@@ -67,16 +67,15 @@ async def change_password(request: Request, principal: AccountWriter) -> Respons
     form = await read_form(request)
     if not is_own(request, form):
         return await _expired(request, principal)
-    old, new, identity = form.get("current_password"), form.get("new_password"), request.app.state.identity
-    told = {"origin": origin_of(request), "lang": language_of(request)}
+    old, new, accounts = form.get("current_password"), form.get("new_password"), request.app.state.identity.accounts
     try:
-        await identity.accounts.change_password(principal, old, new, **told)
+        token = await accounts.change_password(principal, old, new, origin_of(request))
     except InvalidInput as exc:
         problems = {"password": weakness(request, exc)}
         return await account_page(request, principal, status=_REFUSED, problems=problems)
-    except (Forbidden, RateLimited):
+    if token is None:
         return await _refused(request, principal, "password", "account.password.wrong")
-    return _done("password")
+    return keep_session(request, _done("password"), token)
 
 
 @router.post("/account/sessions/end-others")

@@ -36,7 +36,7 @@ async def account_page(
         typed: What was typed, to be shown again; and a new key.
     """
     identity = request.app.state.identity
-    user = await identity.accounts.get(principal, principal.user_id)
+    user = await identity.accounts.get(principal)
     done = request.query_params.get("done", "")
     shown = {
         "user": user,

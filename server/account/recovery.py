@@ -12,7 +12,7 @@ from ..origins import origin_of
 from .cookies import end_session
 from .forms import is_open_own, open_page, read_form, see_other
 from .passwords import weakness
-from .render import language_of, page, say
+from .render import page, say
 
 router = APIRouter(include_in_schema=False)
 _REFUSED = 422
@@ -36,11 +36,7 @@ async def forgot(request: Request) -> Response:
     if not is_open_own(request, form):
         problem = say(request, "form.expired")
         return open_page(request, "forgot.html", status=_EXPIRED, problem=problem, username=username)
-    try:
-        await request.app.state.identity.accounts.forgot(username, origin_of(request), lang=language_of(request))
-    except InvalidInput:
-        problem = say(request, "register.bad_address")
-        return open_page(request, "forgot.html", status=_REFUSED, problem=problem, username=username)
+    await request.app.state.identity.accounts.forgot(username, origin=origin_of(request))
     return see_other("/forgot?done=sent")
 
 
@@ -59,10 +55,11 @@ async def reset(request: Request) -> Response:
         return _form(request, token, status=_EXPIRED, problem=say(request, "form.expired"))
     accounts = request.app.state.identity.accounts
     try:
-        await accounts.reset(token, form.get("password"), origin_of(request), lang=language_of(request))
+        person = await accounts.reset_password(token, form.get("password"), origin=origin_of(request))
     except InvalidInput as exc:
-        problem = say(request, "reset.failed") if exc.code == "bad_link" else weakness(request, exc)
-        return _form(request, token, status=_REFUSED, problem=problem)
+        return _form(request, token, status=_REFUSED, problem=weakness(request, exc))
+    if person is None:
+        return _form(request, token, status=_REFUSED, problem=say(request, "reset.failed"))
     return end_session(request, see_other("/login?done=reset"))
 
 

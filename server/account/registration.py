@@ -11,7 +11,7 @@ from ...core.errors import InvalidInput
 from ..origins import origin_of
 from .forms import Form, is_open_own, open_page, read_form, see_other
 from .passwords import weakness
-from .render import error_page, language_of, page, say
+from .render import error_page, page, say
 
 router = APIRouter(include_in_schema=False)
 _REFUSED = 422
@@ -62,9 +62,7 @@ async def verify(request: Request) -> Response:
     token = form.line("token")
     if not is_open_own(request, form):
         return _verification(request, token, status=_EXPIRED, problem=say(request, "form.expired"))
-    try:
-        await request.app.state.identity.accounts.verify(token, origin_of(request), lang=language_of(request))
-    except InvalidInput:
+    if await request.app.state.identity.accounts.verify(token, origin=origin_of(request)) is None:
         return _verification(request, token, status=_REFUSED, problem=say(request, "verify.failed"))
     return see_other("/login?done=verified")
 

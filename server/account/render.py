@@ -15,8 +15,8 @@ from starlette.responses import HTMLResponse
 
 from ...core.catalogs import LANGUAGES, language, text
 from ..middleware import SECURITY_HEADERS
+from ..origins import LANGUAGE_COOKIE
 
-LANGUAGE_COOKIE: Final = "lang"
 _YEAR_S: Final = 365 * 86_400
 _POLICY: Final = SECURITY_HEADERS["content-security-policy"]
 _HTTP_ORIGIN: Final = re.compile(r"https?://(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
