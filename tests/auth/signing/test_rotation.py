@@ -7,9 +7,11 @@ from collections import deque
 from itertools import count
 
 import pytest
+from joserfc.jwk import RSAKey
 
 from codelab.auth.signing.schedule import LOOK_S, OVERLAP, SHOWN
 from codelab.auth.signing.service import KeyRing
+from codelab.auth.verify.jose import public_key
 from codelab.auth.verify.remote import KeyDocument, RemoteKeys
 from codelab.auth.verify.revocations import SqlRevocations
 from codelab.auth.verify.tokens import Verifier
@@ -18,6 +20,21 @@ from tests.support.tokens import ISSUER, Clock, claims
 STEP_S = LOOK_S
 EACH = 2
 """Tokens of one process between two steps of the clock."""
+
+
+class PlainCache:
+    """Somebody else's resource server: it fetches the keys when they are five minutes old, and never sooner."""
+
+    def __init__(self, ring: KeyRing, clock: Clock) -> None:
+        self._ring = ring
+        self._clock = clock
+        self._fetched = clock()
+        self._keys = ring.jwks()["keys"]
+
+    async def find(self, kid: str) -> RSAKey | None:
+        if self._clock() - self._fetched >= 300:
+            self._fetched, self._keys = self._clock(), self._ring.jwks()["keys"]
+        return next((public_key(key) for key in self._keys if key["kid"] == kid), None)
 
 
 class Traffic:
@@ -71,7 +88,7 @@ async def test_no_good_token_is_refused_while_the_keys_turn(new_ring, databases,
 
     remote = RemoteKeys("https://codelab.test/jwks", fetch=fetch, clock=clock)
     dead = SqlRevocations(databases(), now=clock.now)
-    sources = [*rings, remote]
+    sources = [*rings, remote, PlainCache(rings[1], clock)]
     traffic = Traffic(clock, rings, [Verifier(it, revocations=dead, issuer=ISSUER, now=clock.unix) for it in sources])
     (old,) = (key["kid"] for key in rings[0].jwks()["keys"])
     await traffic.flow()
@@ -84,5 +101,5 @@ async def test_no_good_token_is_refused_while_the_keys_turn(new_ring, databases,
     assert traffic.shown > steps * 10
     assert [key["kid"] for key in rings[1].jwks()["keys"]] == [new]
     clock.seconds += 300
-    assert [await source.find(old) for source in sources] == [None] * 3
-    assert [(await source.find(new)).kid for source in sources] == [new] * 3
+    assert [await source.find(old) for source in sources] == [None] * 4
+    assert [(await source.find(new)).kid for source in sources] == [new] * 4
