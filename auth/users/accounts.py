@@ -24,7 +24,7 @@ from .parts import NOWHERE, Parts, RoleBook, host_of
 from .passwords import check_password, check_personal
 from .people import People
 from .post import Post
-from .registration import register
+from .registration import Asked, register
 from .repository import find_by_email, find_in_tenant
 from .schemas import LONGEST_NAME, Person, shown
 
@@ -103,7 +103,8 @@ class Accounts(People):
             Forbidden: There is no registration, or not without an invitation (`registration_off`).
             InvalidInput: The address is none, the password is weak, or the invitation is not good (`bad_invite`).
         """
-        await register(self._parts, email, password, name=name, invite=invite, origin=origin)
+        asked = Asked(email=email, password=password, name=name, invite=invite, origin=origin)
+        await register(self._parts, asked)
 
     async def ask_to_verify(self, principal: Principal, origin: Origin = NOWHERE) -> None:
         """Have the mail sent again that confirms one's address."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fastapi_users.exceptions import UserAlreadyExists
@@ -25,36 +25,36 @@ Mail = tuple[str, dict[str, str]]
 """The key of a mail, and what it says."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What somebody wants to register with; the password as its hash."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What somebody fills in to get an account."""
 
     email: str
-    hashed: str
+    password: str
     name: str
     invite: str | None
     origin: Origin
 
 
-async def register(parts: Parts, email: str, password: str, *, name: str, invite: str | None, origin: Origin) -> None:
+async def register(parts: Parts, asked: Asked) -> None:
     """Make an account, or tell the mailbox that there is one; see `Accounts.register`."""
-    if parts.settings.registration == "off" or (parts.settings.registration == "invite" and not invite):
+    if parts.settings.registration == "off" or (parts.settings.registration == "invite" and not asked.invite):
         raise Forbidden("Nobody can make an account here: ask an administrator.", code="registration_off")
-    address, called = normal_email(email), name.strip()[:LONGEST_NAME]
-    await check_password(password, address, called)
-    asked = _Asked(address, await parts.hasher.hash(password), called, invite, origin)
+    address, called = normal_email(asked.email), asked.name.strip()[:LONGEST_NAME]
+    await check_password(asked.password, address, called)
+    asked = replace(asked, email=address, name=called, password=await parts.hasher.hash(asked.password))
     try:
         async with parts.database.transaction() as session:
             mail = await _register(parts, session, asked)
     except UserAlreadyExists:  # somebody was quicker by a moment; the invitation, if any, is not used up
         return
-    if mail is not None and await parts.attempts.may_mail(address, origin.address):
+    if mail is not None and await parts.attempts.may_mail(address, asked.origin.address):
         key, values = mail
-        parts.mail(address, key, origin, **values)
+        parts.mail(address, key, asked.origin, **values)
 
 
-async def _register(parts: Parts, session: AsyncSession, asked: _Asked) -> Mail | None:
-    """Make the account in a transaction; which mail is sent.
+async def _register(parts: Parts, session: AsyncSession, asked: Asked) -> Mail | None:
+    """Make the account in a transaction, with a password that is a hash by now; which mail is sent.
 
     An invitation is used up in either case: else it would tell.
     """
@@ -74,10 +74,10 @@ async def _register(parts: Parts, session: AsyncSession, asked: _Asked) -> Mail 
     return None if theirs else ("verify", {"link": parts.links.verify(users.verify_token(user))})
 
 
-def _new(asked: _Asked, invited: InviteRow | None, *, verified: bool, at: datetime) -> NewUser:
+def _new(asked: Asked, invited: InviteRow | None, *, verified: bool, at: datetime) -> NewUser:
     return NewUser(
         email=asked.email,
-        password=asked.hashed,
+        password=asked.password,
         name=asked.name,
         tenant_id="default" if invited is None else invited.tenant_id,
         is_verified=verified,
