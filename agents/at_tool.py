@@ -27,6 +27,7 @@ from ..tools.registry import REGISTRY, canonical
 from ..tools.spec import Effect, ToolSpec
 from .gate import evidence_of
 from .host import Host
+from .permitted import missing_permission
 from .state import Approved, GateState
 
 Result = ToolMessage | Command[Any]
@@ -58,6 +59,9 @@ class PolicyMiddleware(AgentMiddleware[GateState, Any, Any]):
     async def awrap_tool_call(self, request: ToolCallRequest, handler: Handler) -> Result:
         """Run the call with the live context, or answer with the refusal."""
         context = await self._host.live(request.runtime)
+        if (lacking := missing_permission(request.tool_call, context)) is not None:
+            await self._tell(context, request, "denied", 0.0)
+            return error_message(request, f"Refused: {lacking}")
         verdict = await self._verdict(request, context)
         if verdict.decision is PolicyDecision.ASK and not proven(request.tool_call, evidence_of(request)):
             verdict = Verdict(PolicyDecision.DENY, "no_approval", "nobody approved this call", verdict.risk)

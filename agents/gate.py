@@ -25,6 +25,7 @@ from ..tools.registry import canonical
 from .decisions import answer_schema
 from .host import Host
 from .loops import repeated_calls
+from .permitted import missing_permission
 from .state import Approved, Ask, GateState
 
 Handler = Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]]
@@ -85,7 +86,9 @@ class ApprovalMiddleware(AgentMiddleware[GateState, Any, Any]):
     async def _judge(self, call: ToolCall, pin: PolicyPin | None, runtime: Any, loops: dict[str, str]) -> Ask | None:
         context = await self._host.live(runtime)
         name = canonical(call["name"])
-        if call["id"] in loops:
+        if (lacking := missing_permission(call, context)) is not None:
+            verdict = Verdict(PolicyDecision.DENY, "no_permission", lacking, "low")  # nobody is asked in vain
+        elif call["id"] in loops:
             verdict = Verdict(PolicyDecision.DENY, "loop", loops[call["id"]], "low")
         else:
             verdict = decide(await gather(name, call["args"], context.workspace_handle), self._grant, pin)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Protocol
 
+from ..core import permissions
 from ..core.context import RunSettings
 from ..core.errors import ConfigError
 from ..core.events import EventBus
@@ -66,10 +67,9 @@ class WorkspaceHost:
         settings = given if isinstance(given, RunSettings) else RunSettings(**(given or {}))
         info = runtime.execution_info
         run_id = getattr(info, "run_id", None) or new_id()
-        user = getattr(getattr(runtime, "server_info", None), "user", None)
         return RunContext(
             **asdict(settings),
-            principal=Principal(user_id=getattr(user, "identity", None) or "local"),
+            principal=_principal(getattr(getattr(runtime, "server_info", None), "user", None)),
             thread_id=getattr(info, "thread_id", None) or "thread",
             turn_id=run_id,
             run_id=run_id,
@@ -79,3 +79,10 @@ class WorkspaceHost:
             models=self._models,
             bus=self._bus,
         )
+
+
+def _principal(user: Any) -> Principal:
+    """Whoever a server's authentication let in, with the permissions that it told; without one, all is allowed."""
+    if user is None:
+        return Principal("local", scopes=permissions.ALL)
+    return Principal(str(user.identity), scopes=frozenset(user.permissions) & permissions.ALL)

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from langchain_core.messages import HumanMessage
 
 from ..agents.spec import AgentSpec, load_agents
+from ..core.permissions import ALL
 from ..core.types import Principal
 from ..graph.router import CERTAIN, Router
 from ..graph.rules import route_by_rules
@@ -152,7 +153,7 @@ class _Metered:
 
 def _context(root: Path, models: Models) -> RunContext:
     return RunContext(
-        principal=Principal("eval"),
+        principal=Principal("eval", scopes=ALL),
         thread_id="routing",
         turn_id="routing",
         run_id="routing",

@@ -21,6 +21,7 @@ from ..agents.build import Limits
 from ..agents.host import ContextHost
 from ..agents.spec import load_agents
 from ..core.errors import CodeLabError
+from ..core.permissions import ALL
 from ..core.types import ApprovalMode, Principal, new_id
 from ..graph.build import build_graph, user_message
 from ..tools.context import Models, RunContext
@@ -196,7 +197,7 @@ class Session:
         return RunContext(
             agent=turn.agent,
             approval_mode=turn.mode,
-            principal=Principal("eval"),
+            principal=Principal("eval", scopes=ALL),
             thread_id=self._thread_id,
             turn_id=new_id(),
             run_id=new_id(),

@@ -12,6 +12,7 @@ from codelab import build_graph
 from codelab.agents.host import ContextHost
 from codelab.agents.spec import load_agents
 from codelab.core.events import EventBus
+from codelab.core.permissions import ALL
 from codelab.core.settings import Settings
 from codelab.core.types import Principal, new_id
 from codelab.llm.models import build_models
@@ -24,7 +25,7 @@ async def main(folder: str) -> None:
     """Ask once, approve what is asked, print what was said."""
     models = build_models(Settings().llm)
     handles = {"models": models, "journal": MemoryJournal(), "artifacts": MemoryArtifacts(), "bus": EventBus()}
-    handles |= {"principal": Principal("me"), "workspace_handle": LocalWorkspace(Path(folder), id="here")}
+    handles |= {"principal": Principal("me", scopes=ALL), "workspace_handle": LocalWorkspace(Path(folder), id="here")}
     context = RunContext(thread_id="1", turn_id=new_id(), run_id=new_id(), **handles)
     outer = StateGraph(MessagesState, context_schema=RunContext).add_edge(START, "codelab")
     codelab = build_graph(agents=load_agents(), models=models, host=ContextHost())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
+from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, and_, bindparam
 
+from ..core import permissions
 from ..core.types import Principal
 from ..store.models.base import Owned
 
@@ -38,3 +40,23 @@ def owned_by(principal: Principal) -> dict[str, Any]:
 def owner_of(row: Owned) -> Principal:
     """Name the principal that a stored row acts for."""
     return Principal(user_id=row.owner_id, tenant_id=row.tenant_id)
+
+
+class Scoped(Protocol):
+    """A row that says what whoever made it was allowed to do; null: everything."""
+
+    owner_id: Any
+    tenant_id: Any
+    scopes: Any
+
+
+def actor_of(row: Scoped) -> Principal:
+    """Name the principal that a stored row acts for, with what that was allowed to do when the row was made."""
+    scopes = permissions.ALL if row.scopes is None else frozenset(row.scopes)
+    return Principal(user_id=row.owner_id, tenant_id=row.tenant_id, scopes=scopes)
+
+
+@lru_cache(maxsize=256)
+def kept_scopes(scopes: frozenset[str]) -> list[str] | None:
+    """What a row keeps of a principal's scopes: nothing where they are all; the list is shared, nobody changes it."""
+    return None if scopes >= permissions.ALL else sorted(scopes)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ..core.errors import ConfigError
 from ..core.types import ToolGroup
 from . import files, flow, git, patching, search, shell, ui
 from .permissions import file_rules
 from .policy import Grant
-from .spec import ToolSpec
+from .spec import PERMISSIONS, ToolSpec
 
 REGISTRY: Mapping[str, ToolSpec] = {
     spec.name: spec
@@ -45,6 +46,14 @@ ALIASES: Mapping[str, str] = {
 def canonical(name: str) -> str:
     """Give the canonical name for any accepted one; an unknown name stays as it is."""
     return ALIASES.get(name, name)
+
+
+def permission_for(name: str, args: Mapping[str, Any]) -> str | None:
+    """Name the permission that a call needs; None for a tool that nobody knows."""
+    name = canonical(name)
+    if name in BUILT_ELSEWHERE:
+        return PERMISSIONS[BUILT_ELSEWHERE[name]]
+    return REGISTRY[name].permission_of(args) if name in REGISTRY else None
 
 
 def specs_for(grants: Sequence[str]) -> tuple[ToolSpec, ...]:

@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from langchain_core.tools import BaseTool
 
 from ..core.types import ToolGroup
+
+PERMISSIONS: Final[Mapping[ToolGroup, str]] = {
+    ToolGroup.READ: "workspaces:read",
+    ToolGroup.GIT_READ: "workspaces:read",
+    ToolGroup.EDIT: "workspaces:write",
+    ToolGroup.EXECUTE: "workspaces:write",
+    ToolGroup.GIT_WRITE: "workspaces:write",
+    ToolGroup.UI: "runs:write",
+    ToolGroup.FLOW: "runs:write",
+}
+"""What whoever started the run must hold for a call of each group; one that changes files needs to write them too."""
+CHANGES_FILES: Final = PERMISSIONS[ToolGroup.EDIT]
 
 
 class Effect(StrEnum):
@@ -61,3 +73,7 @@ class ToolSpec:
     def group_of(self, args: Mapping[str, Any]) -> ToolGroup:
         """The group that grants this very call."""
         return self.groups.get(self.action(args), self.group)
+
+    def permission_of(self, args: Mapping[str, Any]) -> str:
+        """The permission that this very call needs, of whoever started the run."""
+        return CHANGES_FILES if self.effect is Effect.FILES else PERMISSIONS[self.group_of(args)]

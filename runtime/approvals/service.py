@@ -129,11 +129,13 @@ class ApprovalService:
         await writing.log(row.thread_id, [event], run_id=row.run_id, move=None if waits else Move(ThreadStatus.BUSY))
         if waits:
             return
+        settings, scopes = await settings_of(writing.session, row.run_id)
         resumed = new_run(
             owner_of(row),
             thread_id=row.thread_id,
             turn_id=row.turn_id,
-            settings=await settings_of(writing.session, row.run_id),
+            settings=settings,
+            scopes=scopes,  # who decides lends the run nothing
             resume=resume_for(asked),
             resumes_run_id=row.run_id,
         )

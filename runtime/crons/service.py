@@ -16,7 +16,7 @@ from ...store.models import CronRow
 from ..agent_runs.making import Assistants
 from ..agent_runs.schemas import RunRequest
 from ..agent_runs.service import AgentRuns
-from ..scope import owned_by, owner_of
+from ..scope import actor_of, kept_scopes, owned_by
 from ..threads.repository import get_thread
 from ..webhooks.guard import WebhookUnresolved
 from ..webhooks.service import WebhookService
@@ -73,6 +73,7 @@ class CronService:
             next_run_at=tick if asked.enabled else None,
             on_run_completed=asked.on_run_completed,
             payload=_payload(asked.model_dump(mode="json", exclude_unset=True), cron_id, assistant_id),
+            scopes=kept_scopes(principal.scopes),
             meta=asked.metadata,
             created_at=now,
             updated_at=now,
@@ -94,6 +95,8 @@ class CronService:
     async def update(self, principal: Principal, cron_id: str, change: CronChange) -> Cron:
         """Change what was sent and leave the rest; metadata is merged, and an earlier failure forgiven.
 
+        Its runs may do from now on what both whoever made it and whoever changes it may.
+
         Raises:
             BadRequest: Nothing was sent.
         """
@@ -111,6 +114,7 @@ class CronService:
                 row.payload | change.model_dump(mode="json", exclude_unset=True), row.id, row.assistant_id
             )
             _check_run(row.payload)
+            row.scopes = kept_scopes(principal.scopes & actor_of(row).scopes)
             row.meta = {**row.meta, **sent.get("metadata", {})}
             tick = next_tick(row.schedule, row.timezone, now, row.end_time)
             row.next_run_at = tick if row.enabled else None
@@ -165,7 +169,7 @@ class CronService:
         try:
             asked = RunRequest.model_validate(row.payload | {"on_completion": row.on_run_completed})
             asked.priority = BEHIND
-            run = await self._runs.create(owner_of(row), row.thread_id, asked)
+            run = await self._runs.create(actor_of(row), row.thread_id, asked)
         except (CodeLabError, ValidationError) as exc:
             await self._failed(row, exc, now)
             return False

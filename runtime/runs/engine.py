@@ -17,7 +17,7 @@ from ...store.eventlog import EventLog, LogTransaction
 from ...store.lease import Lease
 from ...store.models import RunRow
 from ...store.records import NewEvent
-from ..scope import owner_of
+from ..scope import actor_of
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Claimed:
 
     @property
     def principal(self) -> Principal:
-        """Whose run it is."""
-        return owner_of(self.run)
+        """Whose run it is, with what they were allowed to do when they started it."""
+        return actor_of(self.run)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from ...core.types import Principal, RunStatus, new_id, utc_now
 from ...store.models import RunRow, ThreadRow, TurnRow, WorkspaceRow
 from ...store.models.base import table_of
 from ...store.prepared import Transaction, prepared
-from ..scope import bound, mine, mine_bound, owned_by
+from ..scope import bound, kept_scopes, mine, mine_bound, owned_by
 
 ACTIVE = (RunStatus.PENDING, RunStatus.RUNNING)
 TURN = "turn"
@@ -58,7 +58,7 @@ _GROUND = prepared(
         _THREADS.c.tenant_id == bindparam("tenant"),
     )
 )
-_SETTINGS = prepared(select(_RUNS.c.settings).where(_RUNS.c.id == bindparam("id")))
+_SETTINGS = prepared(select(_RUNS.c.settings, _RUNS.c.scopes).where(_RUNS.c.id == bindparam("id")))
 _ACTIVE = select(RunRow.id).where(RunRow.thread_id == bindparam("thread"), RunRow.status.in_(ACTIVE)).limit(1)
 
 
@@ -85,12 +85,13 @@ async def active_run(session: AsyncSession, thread_id: str) -> str | None:
 def new_run(principal: Principal, *, thread_id: str, kind: str = TURN, **more: Any) -> RunRow:
     """Make a pending row (a turn's: `turn_id=`, `settings=`, and `input=` or `resume=` with `resumes_run_id=`)."""
     now = utc_now()
-    row = {
+    row: dict[str, Any] = {
         "id": new_id(),
         "thread_id": thread_id,
         "kind": kind,
         "status": RunStatus.PENDING,
         "settings": {},
+        "scopes": kept_scopes(principal.scopes),
         "meta": {},
         "priority": 0,
         "attempt": 0,
@@ -183,7 +184,7 @@ async def ground_of(session: Transaction, principal: Principal, thread_id: str) 
     return Ground(*row)
 
 
-async def settings_of(session: Transaction, run_id: str) -> dict[str, Any]:
-    """Fetch the settings of a run that is known to exist."""
-    settings: dict[str, Any] = (await session.execute(_SETTINGS, {"id": run_id})).scalar_one()
-    return settings
+async def settings_of(session: Transaction, run_id: str) -> tuple[dict[str, Any], list[str] | None]:
+    """Fetch a run's settings, and what whoever started it was allowed to do; the run is known to exist."""
+    row = (await session.execute(_SETTINGS, {"id": run_id})).one()
+    return row.settings, row.scopes

@@ -17,7 +17,7 @@ from ...store.records import Move, NewEvent
 from ...store.texts import clean_text
 from ...store.wakeups import Wakeups
 from ..approvals.repository import cancel_pending
-from ..scope import owned_by, owner_of
+from ..scope import owned_by
 from ..threads.repository import get_thread
 from .limits import capped
 from .queue import Entry, Queue
@@ -72,7 +72,8 @@ class RunService:
             if ground.status == ThreadStatus.INTERRUPTED:
                 await cancel_pending(writing, thread_id, by=principal.user_id)
             turn = _turn(principal, thread_id, allowed)
-            run = await _store(entry, turn, ground, text=text, settings=allowed)
+            run = _first_run(principal, turn, ground, text=text, settings=allowed)
+            await _store(entry, run, turn, ground)
             said = NewEvent("message.user", {"message_id": turn.message_id, "text": text})
             busy = Move(ThreadStatus.BUSY, title=text.strip().splitlines()[0][:_TITLE])
             await writing.log(thread_id, [said], run_id=run.id, move=busy)
@@ -146,15 +147,17 @@ def _turn(principal: Principal, thread_id: str, settings: RunSettings) -> TurnRo
     )
 
 
-async def _store(entry: Entry, turn: TurnRow, ground: Ground, *, text: str, settings: RunSettings) -> RunRow:
-    workspace_id, path = ground.workspace_id or "", ground.workspace_path or ""
-    run = new_run(
-        owner_of(turn),
+def _first_run(principal: Principal, turn: TurnRow, ground: Ground, *, text: str, settings: RunSettings) -> RunRow:
+    return new_run(
+        principal,
         thread_id=turn.thread_id,
         turn_id=turn.id,
-        settings=asdict(replace(settings, workspace=workspace_id)),
+        settings=asdict(replace(settings, workspace=ground.workspace_id or "")),
         input={"text": text, "fold": ground.unfinished, "message_id": turn.message_id},
     )
+
+
+async def _store(entry: Entry, run: RunRow, turn: TurnRow, ground: Ground) -> None:
+    workspace_id, path = ground.workspace_id or "", ground.workspace_path or ""
     await entry.insert_turn(turn)
     await entry.insert(run, lambda lease: ClaimedTurn(run, lease, turn, workspace_id, path))
-    return run

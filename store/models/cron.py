@@ -14,7 +14,11 @@ DUE = text("next_run_at IS NOT NULL")
 
 
 class CronRow(Owned, Base):
-    """A schedule; each tick starts a run with the request in `payload`. Disabled ones have no `next_run_at`."""
+    """A schedule; each tick starts a run with the request in `payload`. Disabled ones have no `next_run_at`.
+
+    `scopes` is what its runs are allowed to do: what whoever made it was, less what who changed it was not; null:
+    everything.
+    """
 
     __tablename__ = "crons"
     __table_args__ = (
@@ -32,6 +36,7 @@ class CronRow(Owned, Base):
     next_run_at: Mapped[datetime | None]
     on_run_completed: Mapped[str]
     payload: Mapped[dict[str, Any]]
+    scopes: Mapped[list[Any] | None]
     meta: Mapped[dict[str, Any]] = mapped_column("metadata")
     error: Mapped[str | None]
     created_at: Mapped[datetime]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from codelab.core.context import RunSettings
+from codelab.core.permissions import ALL
 from codelab.core.settings import Settings
 from codelab.core.types import Principal
 from codelab.runtime.compose import Runtime, build_runtime
@@ -13,7 +14,7 @@ from codelab.runtime.runs.owner import Owner
 from codelab.runtime.runs.schemas import Run
 from tests.runtime.toy import Toy
 
-ME = Principal("local")
+ME = Principal("local", scopes=ALL)
 DEAD = Owner(Owner.here().host, 999_999_999, "1", "dead")
 Open = Callable[..., AbstractAsyncContextManager["Lab"]]
 

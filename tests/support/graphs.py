@@ -14,6 +14,7 @@ from codelab.agents.build import Limits
 from codelab.agents.host import ContextHost
 from codelab.agents.spec import AgentSpec, load_agents
 from codelab.core.events import DomainEvent, EventBus
+from codelab.core.permissions import ALL
 from codelab.core.types import Principal, new_id
 from codelab.graph.build import build_graph
 from codelab.llm.matching import When
@@ -75,7 +76,7 @@ class Lab:
             agent=self.agent,
             approval_mode=self.mode,
             max_model_calls=self.max_model_calls,
-            principal=Principal("tester"),
+            principal=Principal("tester", scopes=ALL),
             thread_id=self.thread_id,
             turn_id=self.turn_id,
             run_id=new_id(),

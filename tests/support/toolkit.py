@@ -8,6 +8,7 @@ from langchain.tools import ToolRuntime
 from langchain_core.tools import BaseTool
 
 from codelab.core.events import EventBus
+from codelab.core.permissions import ALL
 from codelab.core.types import Principal
 from codelab.tools.context import RunContext
 from codelab.tools.memory import MemoryArtifacts, MemoryJournal
@@ -24,7 +25,7 @@ class NoModels:
 def run_context(root: Path, **changes: Any) -> RunContext:
     """A context for one run on a folder."""
     values: dict[str, Any] = {
-        "principal": Principal("local"),
+        "principal": Principal("local", scopes=ALL),
         "thread_id": "thread",
         "turn_id": "turn",
         "run_id": "run",

@@ -31,9 +31,11 @@ def upgrade() -> None:
     _keys()
     _audit()
     op.add_column("runs", sa.Column("scopes", _JSON, nullable=True))
+    op.add_column("crons", sa.Column("scopes", _JSON, nullable=True))
 
 
 def downgrade() -> None:
+    op.drop_column("crons", "scopes")
     op.drop_column("runs", "scopes")
     for table in reversed(_TABLES.split()):
         op.drop_table(table)
