@@ -10,7 +10,7 @@ import platform
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from bench import agent_api, first, llm_gateway, llm_soak, search, start, turn
+from bench import agent_api, auth, first, llm_gateway, llm_soak, search, start, turn
 
 BENCHES: dict[str, Callable[[], Awaitable[list[dict[str, Any]]]]] = {
     "agent": agent_api.measure,
@@ -20,6 +20,7 @@ BENCHES: dict[str, Callable[[], Awaitable[list[dict[str, Any]]]]] = {
     "search": search.measure,
     "llm": llm_gateway.measure,
     "soak": llm_soak.measure,
+    "auth": auth.measure,
 }
 
 
