@@ -33,6 +33,7 @@ from codelab.core.permissions import GRANTABLE
 from codelab.core.settings_auth import AuthSettings
 from codelab.core.types import new_id
 from codelab.server import errors
+from codelab.server.oauth import authorize, token
 from codelab.store.engine import Database
 from codelab.store.models import OAuthClientRow, UserRow
 
@@ -289,3 +290,15 @@ async def open_world(
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url=ISSUER) as http:
         yield World(database=database, time=time, permissions=permissions, identity=found, app=app, http=http)
+
+
+@asynccontextmanager
+async def serving(url: str, *routers: APIRouter, **settings: Any) -> AsyncIterator[World]:
+    """As `open_world`, over a database that is opened for it; without routers, authorize and token are served."""
+    database = Database(url)
+    try:
+        found = AuthSettings(mode="oauth", **settings)
+        async with open_world(database, *(routers or (authorize.router, token.router)), settings=found) as world:
+            yield world
+    finally:
+        await database.close()
