@@ -22,7 +22,7 @@ HEAVY = ("langchain", "langgraph", "langsmith")
 PROBE = f"""
 import asyncio, json, sys
 import httpx
-from codelab.cli import serving_models
+from codelab.cli import serving_alone
 from codelab.core.settings import DatabaseSettings, Settings
 from codelab.server.llm_app import create_llm_app
 
