@@ -49,16 +49,16 @@ def narrowed_target(server: Server, client: Client, resource: str | None, grante
 
 def client_token(server: Server, client: Client, *, scope: str, target: str) -> dict[str, Any]:
     """Make the answer for a client that acts for itself."""
-    claims = _common(server, client, scope=scope, target=target)
+    claims = _common(server, client.id, scope=scope, target=target)
     return _answer(server, {**claims, "sub": client.id, "tid": client.row.tenant_id}, scope)
 
 
 def family_token(
-    server: Server, client: Client, family: TokenFamilyRow, *, scope: str, target: str, nonce: str | None = None
+    server: Server, family: TokenFamilyRow, *, scope: str, target: str, nonce: str | None = None
 ) -> dict[str, Any]:
     """Make the answer for a client that acts for a person, without a refresh token; with an id token if asked for."""
     claims = {
-        **_common(server, client, scope=scope, target=target),
+        **_common(server, family.client_id, scope=scope, target=target),
         "sub": family.user_id,
         "tid": family.tenant_id,
         "fid": family.id,
@@ -70,8 +70,8 @@ def family_token(
     return answer
 
 
-def _common(server: Server, client: Client, *, scope: str, target: str) -> dict[str, Any]:
-    return {"aud": target, "client_id": client.id, "scope": scope, "jti": new_id(), **_times(server)}
+def _common(server: Server, client_id: str, *, scope: str, target: str) -> dict[str, Any]:
+    return {"aud": target, "client_id": client_id, "scope": scope, "jti": new_id(), **_times(server)}
 
 
 def _times(server: Server) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class PersonGrant(BaseGrant, TokenEndpointMixin):
     ) -> tuple[int, dict[str, Any], Any]:
         """Make the tokens; a refresh token for clients that use them."""
         client: Client = self.request.client
-        token = family_token(self.server, client, family, scope=scope, target=target, nonce=nonce)
+        token = family_token(self.server, family, scope=scope, target=target, nonce=nonce)
         if client.check_grant_type("refresh_token"):
             token["refresh_token"] = add_refresh(self.server, family)
         return 200, token, self.TOKEN_RESPONSE_HEADER
