@@ -96,7 +96,7 @@ def seed_cookie(issuer: str) -> str:
     return "__Host-pre" if is_secure(issuer) else "pre"
 
 
-def open_page(request: Request, name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+def open_page(request: Request, name: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:
     """Render a page with a form for somebody who is not signed in."""
     issuer = _issuer(request)
     known = request.cookies.get(seed_cookie(issuer), "")
@@ -133,11 +133,6 @@ def local_address(asked: str, default: str = "/") -> str:
     if "//" in plain or "\\" in plain or not plain.isprintable() or plain.rstrip("/") in {"/login", "/logout"}:
         return default
     return asked
-
-
-def home(request: Request) -> str:
-    """Where somebody begins who came for nothing in particular."""
-    return "/" if hasattr(request.app.state, "runtime") else "/account"
 
 
 def asked_client(address: str) -> tuple[str, str]:

@@ -47,7 +47,7 @@ def _environment() -> Environment:
 _templates = _environment()
 
 
-def page(request: Request, name: str, *, status: int = 200, form_target: str = "", **values: Any) -> HTMLResponse:
+def page(request: Request, name: str, /, *, status: int = 200, form_target: str = "", **values: Any) -> HTMLResponse:
     """Render a template.
 
     Args:
@@ -136,8 +136,18 @@ def _switches(request: Request, lang: str) -> list[tuple[str, str, str]]:
     return [(name, text(name, "lang.name"), "?" + urlencode([*kept, ("lang", name)])) for name in others]
 
 
+def home(request: Request) -> str:
+    """Where somebody begins who came for nothing in particular: the threads, where there are any."""
+    runtime = getattr(request.app.state, "runtime", None)
+    return "/" if hasattr(runtime, "threads") or _identity(request) is None else "/account"
+
+
+def _identity(request: Request) -> Any:
+    return getattr(request.app.state, "identity", None)
+
+
 def _standing(request: Request) -> dict[str, Any]:
-    """Say whether the reader is signed in as somebody who has an account page."""
-    has_accounts = hasattr(request.app.state, "identity") if "app" in request.scope else False
+    """Say where the reader begins, and whether they are signed in as somebody who has an account page."""
     principal = getattr(request.state, "principal", None)
-    return {"signed_in": has_accounts and principal is not None and bool(getattr(principal, "session_id", None))}
+    in_session = principal is not None and principal.session_id is not None
+    return {"home": home(request), "signed_in": in_session and _identity(request) is not None}

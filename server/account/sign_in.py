@@ -14,7 +14,6 @@ from .cookies import end_session, keep_session
 from .forms import (
     asked_client,
     asked_since,
-    home,
     is_open_own,
     is_own,
     local_address,
@@ -23,7 +22,7 @@ from .forms import (
     see_other,
     session_of,
 )
-from .render import error_page, say
+from .render import error_page, home, say
 
 router = APIRouter(include_in_schema=False)
 _NEWS = frozenset({"reset", "verified", "signed_out"})

@@ -55,11 +55,11 @@ async def serving(graphs: Mapping[str, Any], database_url: str, **runs: Any) -> 
 
 
 @asynccontextmanager
-async def listening(app: Any, *, grace_s: int = 5) -> AsyncIterator[httpx.AsyncClient]:
+async def listening(app: Any, *, grace_s: int = 5, port: int = 0) -> AsyncIterator[httpx.AsyncClient]:
     """Serve an app on a port; a client of it. At the end requests have `grace_s` seconds to end by themselves."""
     # With the protocol said asyncio sends small packets at once; else each answer waits 40 ms for the client's word.
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.bind(("127.0.0.1", port))
         server = Quiet(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=grace_s))
         served = asyncio.create_task(server.serve([listener]))
         await eventually(lambda: server.started or served.done(), "the server")
