@@ -225,3 +225,13 @@ async def test_a_resource_is_never_widened_and_the_try_costs_nothing(world, at_a
     tokens = (await world.redeem(code)).json()
     assert error_of(await world.refresh(tokens["refresh_token"], resource=at_token)) == "invalid_target"
     assert (await world.refresh(tokens["refresh_token"])).status_code == 200
+
+
+async def test_a_token_that_is_issued_in_the_second_of_a_revocation_lives(world):
+    """Somebody signs in right after a new password ended all that was there."""
+    user = await world.user()
+    before = await world.tokens(user)
+    async with world.database.transaction() as session:
+        await session.run_sync(lambda sync: world.identity.revocations.revoke(sync, [f"user:{user.id}"]))
+    after = await world.tokens(user)
+    assert [await world.is_good(tokens["access_token"]) for tokens in (before, after)] == [False, True]
