@@ -229,6 +229,7 @@ async def test_a_resource_is_never_widened_and_the_try_costs_nothing(world, at_a
 
 async def test_a_token_that_is_issued_in_the_second_of_a_revocation_lives(world):
     """Somebody signs in right after a new password ended all that was there."""
+    await world.client()
     user = await world.user()
     before = await world.tokens(user)
     async with world.database.transaction() as session:
