@@ -7,18 +7,21 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
+from .assertions import METHOD, AssertionAuth
+from .grants.client_credentials import ClientCredentialsGrant
 from .grants.code import CodeGrant
 from .grants.password import PasswordGrant
 from .grants.refresh import RefreshGrant
 from .server import OAuthParts, Server
 
-GRANTS: Final[Sequence[type[Any]]] = (CodeGrant, RefreshGrant, PasswordGrant)
+GRANTS: Final[Sequence[type[Any]]] = (CodeGrant, RefreshGrant, ClientCredentialsGrant, PasswordGrant)
 ENDPOINTS: Final[Sequence[type[Any]]] = ()
 
 
 def open_server(session: Session, parts: OAuthParts) -> Server:
     """Make the authorization server of one request."""
     server = Server(session, parts)
+    server.register_client_auth_method(METHOD, AssertionAuth(server))
     for grant in GRANTS:
         server.register_grant(grant)
     for endpoint in ENDPOINTS:
