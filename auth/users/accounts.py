@@ -122,6 +122,8 @@ class Accounts(People):
         None if the link is no good.
         """
         parts, old = self._parts, None
+        if not token.isascii():
+            return None
         async with parts.database.transaction() as session:
             users = parts.users(session)
             changed = await users.change_email(token)
@@ -155,6 +157,8 @@ class Accounts(People):
             InvalidInput: The password is weak; the link is still good.
         """
         parts = self._parts
+        if not await self._is_ours(token):
+            return None
         await check_password(password)
         hashed = await parts.hasher.hash(password)
         async with parts.database.transaction() as session:
@@ -232,6 +236,14 @@ class Accounts(People):
             user.name = called
             await self._parts.note(session, user, "renamed", origin=origin)
         return shown(user)
+
+    async def _is_ours(self, token: str) -> bool:
+        """Whether we made a link to choose a password: nobody else makes us hash."""
+        async with self._parts.database.read() as session:
+            try:
+                return token.isascii() and bool(self._parts.users(session).reset_facts(token))
+            except exceptions.InvalidResetPasswordToken:
+                return False
 
     async def _mailable(self, email: str, origin: Origin) -> UserRow | None:
         """Who is to get a mail that anybody can ask for; None for whoever gets none, or has had enough."""

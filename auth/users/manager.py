@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -179,6 +179,13 @@ class Users(BaseUserManager[UserRow, str]):  # type: ignore[type-var]
         }
         return generate_jwt(facts, self.reset_password_token_secret, lifetime_s)
 
+    def reset_facts(self, token: str) -> Mapping[str, Any]:
+        """Read such a link without looking anybody up; raises `InvalidResetPasswordToken`."""
+        try:
+            return decode_jwt(token, self.reset_password_token_secret, [self.reset_password_token_audience])
+        except jwt.PyJWTError as exc:
+            raise exceptions.InvalidResetPasswordToken from exc
+
     async def forgot_password(self, user: UserRow, request: Request | None = None) -> None:
         """As the library's, which hashes: see `reset_token`."""
         raise NotImplementedError
@@ -190,10 +197,10 @@ class Users(BaseUserManager[UserRow, str]):  # type: ignore[type-var]
             InvalidResetPasswordToken: The link was used already, is too old, or never was one.
             UserInactive: They may not come in.
         """
+        facts = self.reset_facts(token)
         try:
-            facts = decode_jwt(token, self.reset_password_token_secret, [self.reset_password_token_audience])
-            user = await self.get(str(facts["sub"]))
-        except (jwt.PyJWTError, KeyError, exceptions.UserNotExists) as exc:
+            user = await self.get(str(facts.get("sub")))
+        except exceptions.UserNotExists as exc:
             raise exceptions.InvalidResetPasswordToken from exc
         if facts.get("email") != user.email:
             raise exceptions.InvalidResetPasswordToken
