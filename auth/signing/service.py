@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -44,7 +43,6 @@ class KeyRing:
         settings: How long a key signs.
         audit: Is told of every change.
         now: The time of day.
-        clock: Seconds, monotonic.
     """
 
     def __init__(
@@ -55,7 +53,6 @@ class KeyRing:
         settings: AuthSettings,
         audit: AuditTrail,
         now: Callable[[], datetime] = utc_now,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._database = database
         self._seal = seal
@@ -66,7 +63,7 @@ class KeyRing:
         self._public: dict[str, RSAKey] = {}
         self._private: RSAKey | None = None
         self._reading = asyncio.Lock()
-        self._looking = Looking(self._look, pause_s=PAUSE_S, clock=clock)
+        self._looking = Looking(self._look, pause_s=PAUSE_S, clock=lambda: now().timestamp())
 
     async def load(self) -> None:
         """Read the keys; make the first one if there is none.

@@ -12,7 +12,7 @@ class Looking:
     Args:
         look: Looks; what it raises, all who wait for it get.
         pause_s: Seconds between the beginnings of two looks.
-        clock: Seconds, monotonic.
+        clock: Seconds; one that was set back holds nobody up.
     """
 
     def __init__(self, look: Callable[[], Awaitable[None]], *, pause_s: float, clock: Callable[[], float]) -> None:
@@ -26,7 +26,7 @@ class Looking:
         """Look, or wait for the look that is under way; False within the pause, where nothing is new."""
         if self._running is None or self._running.done():
             now = self._clock()
-            if self._began is not None and now - self._began < self._pause_s:
+            if self._began is not None and 0 <= now - self._began < self._pause_s:
                 return False
             self._began = now
             self._running = asyncio.ensure_future(self._run())

@@ -42,6 +42,6 @@ def new_ring(databases, clock: Clock, facts: Facts) -> Callable[..., KeyRing]:
     def make(*secrets: str) -> KeyRing:
         seal = Seal(secrets or [SECRET_KEY])
         settings = AuthSettings(key_days=90)
-        return KeyRing(databases(), seal=seal, settings=settings, audit=facts, now=clock.now, clock=clock)
+        return KeyRing(databases(), seal=seal, settings=settings, audit=facts, now=clock.now)
 
     return make

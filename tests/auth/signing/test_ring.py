@@ -133,7 +133,7 @@ async def test_every_change_is_a_fact_and_says_who(new_ring, facts: Facts, clock
 async def test_facts_stand_with_the_change(databases, clock: Clock) -> None:
     database = databases()
     audit = Audit(database, now=clock.now)
-    ring = KeyRing(database, seal=Seal([SECRET_KEY]), settings=AuthSettings(), audit=audit, now=clock.now, clock=clock)
+    ring = KeyRing(database, seal=Seal([SECRET_KEY]), settings=AuthSettings(), audit=audit, now=clock.now)
     await ring.load()
     async with database.read() as session:
         found = (await (await session.connection()).exec_driver_sql("SELECT type, subject FROM audit_events")).all()

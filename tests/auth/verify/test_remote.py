@@ -246,3 +246,11 @@ async def test_nobody_waits_for_a_server_that_hangs(monkeypatch: pytest.MonkeyPa
 async def test_addresses_that_lead_nowhere(url: str) -> None:
     with pytest.raises(Unavailable):
         await fetch_keys(url)
+
+
+async def test_a_clock_that_was_set_back_holds_nobody_up(keys: RemoteKeys, server: Server, clock: Clock) -> None:
+    clock.seconds = 1e6
+    assert await keys.find("one")
+    clock.seconds = 0
+    assert await keys.find("two") is None
+    assert server.fetches == 2
