@@ -13,6 +13,7 @@ from .credentials import Credentials, Login
 from .texts import say
 
 _TIMEOUT_S: Final = 15.0
+_OVER: Final = frozenset({"invalid_grant", "invalid_client", "unauthorized_client"})
 
 
 class Bearer(httpx.Auth):
@@ -78,9 +79,11 @@ class SignedIn(httpx.Auth):
         }
         async with httpx.AsyncClient(timeout=_TIMEOUT_S, transport=self._transport) as http:
             answer = await asked(http, login.token_endpoint, form)
-        if "access_token" not in answer:
+        if answer.get("error") in _OVER:
             self._kept.put(self._server, None)
             raise Unauthenticated(say("sign_in_again", server=self._server))
+        if "access_token" not in answer:
+            raise Unavailable(say("unreachable", server=self._server, problem=str(answer.get("error", "no token"))))
         return login.renewed(answer)
 
 
