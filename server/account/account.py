@@ -51,13 +51,13 @@ async def change_email(request: Request, principal: AccountWriter) -> Response:
     form = await read_form(request)
     if not is_own(request, form):
         return await _expired(request, principal)
-    email, password, accounts = form.line("email"), form.get("email_password"), request.app.state.identity.accounts
+    email, password, accounts = form.line("new_email"), form.get("email_password"), request.app.state.identity.accounts
     try:
         proven = await accounts.change_email(principal, email, password, origin_of(request))
     except InvalidInput:
-        return await _refused(request, principal, "email", "register.bad_address", email=email)
+        return await _refused(request, principal, "email", "register.bad_address", new_email=email)
     if not proven:
-        return await _refused(request, principal, "email", "account.password.wrong", email=email)
+        return await _refused(request, principal, "email", "account.password.wrong", new_email=email)
     return _done("mail")
 
 

@@ -6,7 +6,9 @@ import html
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from email import message_from_bytes
+from email.policy import default
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,6 @@ class Site:
     app: FastAPI
     http: httpx.AsyncClient
     mails: Path
-    people: list[UserRow] = field(default_factory=list)
 
     @property
     def identity(self) -> Identity:
@@ -111,7 +112,8 @@ class Site:
         """The path of the link in the newest mail."""
         await self.identity.accounts.settle()
         newest = max(self.mails.iterdir())
-        found = re.search(re.escape(self.identity.issuer) + r"(/\S+)", newest.read_text("utf-8").replace("=\n", ""))
+        mail = message_from_bytes(newest.read_bytes(), policy=default)
+        found = re.search(re.escape(self.identity.issuer) + r"(/\S+)", mail.get_content())
         assert found is not None
         return found[1]
 
