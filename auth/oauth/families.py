@@ -40,7 +40,7 @@ class Agreement:
 def begin_family(
     server: Server, client: Client, agreement: Agreement, *, family_id: str | None = None
 ) -> TokenFamilyRow:
-    """Begin the family of an agreement."""
+    """Begin the family of an agreement; with `offline_access` it outlives the browser session it was given in."""
     settings, proof = server.parts.settings, agreement.proof
     row = TokenFamilyRow(
         id=family_id or new_id(),
@@ -48,7 +48,7 @@ def begin_family(
         user_id=agreement.user_id,
         owner_id=agreement.user_id,
         tenant_id=agreement.tenant_id,
-        session_id=agreement.session_id,
+        session_id=None if "offline_access" in agreement.scope.split() else agreement.session_id,
         scope=agreement.scope,
         resource=agreement.resource,
         amr=list(proof.amr),

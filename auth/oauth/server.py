@@ -74,6 +74,7 @@ class Server(AuthorizationServer):
         self.parts = parts
         self.now = parts.now()
         self.origin = Origin()
+        self._clients: dict[str, Client | None] = {}
         self._methods: dict[str, Authenticate] = {
             "client_secret_basic": _basic,
             "client_secret_post": _post,
@@ -84,8 +85,11 @@ class Server(AuthorizationServer):
         """Find a client of any tenant; a disabled one is not there."""
         if not (0 < len(client_id) <= _MOST_ID and client_id.isascii() and client_id.isprintable()):
             return None
-        row = self.session.get(OAuthClientRow, client_id)
-        return Client(row, self.now) if row is not None and row.disabled_at is None else None
+        if client_id not in self._clients:
+            row = self.session.get(OAuthClientRow, client_id)
+            known = None if row is None or row.disabled_at is not None else Client(row, self.now)
+            self._clients[client_id] = known
+        return self._clients[client_id]
 
     def register_client_auth_method(self, method: str, func: Authenticate) -> None:
         """See `AuthorizationServer`."""

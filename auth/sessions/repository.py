@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, bindparam, delete, or_, select, update
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from ...core.errors import NotFound
 from ...core.types import Principal
-from ...store.models import SessionRow, UserRow
+from ...store.models import SessionRow, TokenFamilyRow, UserRow
 from ...store.models.base import table_of
 
 
@@ -53,6 +53,14 @@ def end(session: Session, wanted: ColumnElement[bool], now: datetime) -> Sequenc
     statement = update(SessionRow).where(wanted, SessionRow.revoked_at.is_(None)).values(revoked_at=now)
     found = session.execute(statement.returning(SessionRow.id, SessionRow.digest))
     return [(row.id, row.digest) for row in found]
+
+
+def end_families(session: Session, ended: Collection[str], now: datetime) -> None:
+    """End what clients were allowed in sessions that are over, and not for longer (`offline_access`)."""
+    persons = select(SessionRow.user_id).where(SessionRow.id.in_(ended))
+    wanted = TokenFamilyRow.user_id.in_(persons), TokenFamilyRow.session_id.in_(ended)
+    statement = update(TokenFamilyRow).where(*wanted, TokenFamilyRow.revoked_at.is_(None))
+    session.execute(statement.values(revoked_at=now, reason="session_ended"))
 
 
 async def note_seen(session: AsyncSession, seen: Mapping[str, datetime]) -> None:

@@ -21,7 +21,7 @@ from ...store.engine import Database
 from ...store.models import SessionRow, UserRow
 from ..seams import AuditEntry, AuditTrail, Origin, Proof, Revocations
 from .known import Known
-from .repository import all_living, by_digest, drop_old, end, get_session, get_user, living, note_seen
+from .repository import all_living, by_digest, drop_old, end, end_families, get_session, get_user, living, note_seen
 from .schemas import BrowserSession, KnownSession
 from .secret import digest_of, is_token, new_token
 
@@ -243,12 +243,18 @@ class Sessions:
         if not ids:
             return []
         over = await session.run_sync(end, SessionRow.id.in_(ids), self._now())
-        await session.run_sync(self._revocations.revoke, [f"session:{key}" for key, _ in over])
+        await session.run_sync(self._end_tokens, over)
         return [digest for _, digest in over]
 
     def _tell(self, session: Session, over: Sequence[tuple[str, str]], entry: AuditEntry) -> None:
-        self._revocations.revoke(session, [f"session:{key}" for key, _ in over])
+        self._end_tokens(session, over)
         self._audit.note(session, entry)
+
+    def _end_tokens(self, session: Session, over: Sequence[tuple[str, str]]) -> None:
+        """What a session gave to clients ends with it: refresh tokens for good, access tokens at once."""
+        ids = [key for key, _ in over]
+        end_families(session, ids, self._now())
+        self._revocations.revoke(session, [f"session:{key}" for key in ids])
 
 
 @asynccontextmanager

@@ -7,8 +7,10 @@ import asyncio
 import pytest
 from sqlalchemy import delete
 
+from codelab.auth.seams import Origin, Proof
+from codelab.core.types import Principal
 from codelab.store.models import AuditRow, OAuthClientRow, RefreshTokenRow, RevocationRow, TokenFamilyRow, UserRow
-from tests.support.identity import claims_of, serving
+from tests.support.identity import answer_of, claims_of, serving
 
 
 def error_of(response, status: int = 400) -> str:
@@ -187,6 +189,37 @@ async def test_a_deleted_clients_tokens_are_no_good(both):  # attack 21
     async with both.database.transaction() as session:
         await session.execute(delete(OAuthClientRow))
     assert error_of(await both.refresh(tokens["refresh_token"])) == "invalid_grant"
+
+
+async def test_what_was_given_in_a_session_ends_with_it(both):
+    await both.client()
+    user = await both.user()
+    tokens = await both.tokens(user, scope="threads:read")
+    (session,) = await both.identity.sessions.list(Principal(user.id))
+    await both.identity.sessions.revoke(Principal(user.id), session.id)
+    assert not await both.is_good(tokens["access_token"])
+    both.time.tick(days=1)  # no revocation is remembered so long
+    assert error_of(await both.refresh(tokens["refresh_token"])) == "invalid_grant"
+
+
+async def test_what_was_given_for_longer_outlives_the_session(both):
+    await both.client()
+    user = await both.user()
+    tokens = await both.tokens(user, scope="threads:read offline_access")
+    assert "sid" not in claims_of(tokens["access_token"])
+    await both.identity.sessions.revoke_others(Principal(user.id))
+    assert await both.is_good(tokens["access_token"])
+    assert (await both.refresh(tokens["refresh_token"])).status_code == 200
+
+
+async def test_signing_in_again_in_the_same_browser_ends_nothing(world):
+    await world.client()
+    user = await world.user()
+    cookie = await world.sign_in(user)
+    code = answer_of(await world.decide(cookie))["code"]
+    tokens = (await world.redeem(code)).json()
+    await world.identity.sessions.start(user, Proof(auth_time=world.time()), Origin(), previous=cookie)
+    assert (await world.refresh(tokens["refresh_token"])).status_code == 200
 
 
 # How long it lives
