@@ -23,7 +23,7 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
 class Tokens:
-    """`good` is ann's for this service, `mcp` for `/mcp` alone, `narrow` only reads threads, `service` is a client's."""
+    """`good` is ann's for this service, `mcp` for `/mcp` alone, `narrow` only reads threads, `service` a client's."""
 
     async def verify(self, token: str, audiences: Collection[str]) -> dict[str, Any]:
         audience, scope, client = {
