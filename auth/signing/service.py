@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import structlog
 from joserfc import jwt
+from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -197,15 +198,22 @@ async def open_key_ring(
 
 
 async def _tend_forever(ring: KeyRing) -> None:
+    told = ""
     while True:
         await asyncio.sleep(LOOK_S)
         try:
             await ring.tend()
+            told = ""
         except ConfigError as exc:
-            log.warning("signing_key_not_opened", problem=exc.message)  # no traceback: it could hold the key
+            if exc.message != told:
+                log.warning("signing_key_not_opened", problem=exc.message)  # no traceback: it could hold the key
+            told = exc.message
         except (SQLAlchemyError, OSError) as exc:
             log.warning("signing_keys_not_tended", error=type(exc).__name__)
 
 
 def _opened(seal: Seal, sealed: str) -> RSAKey:
-    return RSAKey.import_key(seal.open(sealed))
+    try:
+        return RSAKey.import_key(seal.open(sealed))
+    except (JoseError, ValueError):
+        raise ConfigError("The signing key in the database is broken: `codelab signing-keys rotate --now`.") from None

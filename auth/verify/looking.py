@@ -23,10 +23,15 @@ class Looking:
         self._running: asyncio.Task[None] | None = None
 
     async def again(self) -> bool:
-        """Look, or wait for the look that is under way; False within the pause, where nothing is new."""
+        """Look, or wait for the look that is under way; False within the pause, where nothing is new.
+
+        What the last look raised, it raises within the pause too.
+        """
         if self._running is None or self._running.done():
             now = self._clock()
             if self._began is not None and 0 <= now - self._began < self._pause_s:
+                if self._running is not None and not self._running.cancelled():
+                    self._running.result()
                 return False
             self._began = now
             self._running = asyncio.ensure_future(self._run())

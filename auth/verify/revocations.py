@@ -25,11 +25,13 @@ log = structlog.get_logger(__name__)
 
 KEPT: Final = timedelta(seconds=ACCESS_TOKEN_MOST_S + 60)
 """As long as a token can live, and the clocks of two machines can be apart."""
-OVERLAP: Final = timedelta(seconds=60)
+OVERLAP: Final = timedelta(seconds=20)
 """How far a look goes back: a transaction may commit after a later one was seen, by another clock."""
 WHOLE_EVERY: Final = 30
 """Of so many looks one goes all the way back: nothing stays unseen because of a clock."""
 POLL_S: Final = 1.0
+LEAST_S: Final = 0.05
+"""However much others revoke, nobody looks more often."""
 TRIM_EVERY_S: Final = 60.0
 _FINAL: Final = (("fid", "family"), ("sid", "session"), ("jti", "jti"))
 """What never comes back to life, whatever the time of the token says."""
@@ -94,9 +96,9 @@ class SqlRevocations:
 
     async def refresh(self) -> None:
         """Learn what other processes revoked since the last look, and forget what no token can be older than."""
-        now = self._now()
+        now, whole = self._now(), self._seen is None or self._looks % WHOLE_EVERY == 0
         query = select(_ROWS.c.subject, _ROWS.c.revoked_at, _ROWS.c.expires_at).where(_ROWS.c.expires_at > now)
-        if self._seen is not None and self._looks % WHOLE_EVERY:
+        if self._seen is not None and not whole:
             query = query.where(_ROWS.c.revoked_at > self._seen - OVERLAP)
         async with self._database.read() as session:
             rows = (await session.execute(query)).all()
@@ -106,7 +108,8 @@ class SqlRevocations:
         # Never beyond our own clock: one that is ahead must not hide what comes after it.
         seen = [min(row.revoked_at, now) for row in rows]
         self._seen = max([*seen, self._seen or now - OVERLAP])
-        self._dead = {name: entry for name, entry in self._dead.items() if entry[1] > now.timestamp()}
+        if whole:
+            self._dead = {name: entry for name, entry in self._dead.items() if entry[1] > now.timestamp()}
 
     async def trim(self) -> None:
         """Delete the rows that no living token can be dead by."""
@@ -170,6 +173,7 @@ async def _keep_fresh(revocations: SqlRevocations, told: asyncio.Event) -> None:
         try:
             await revocations.refresh()
             failing = False
+            await asyncio.sleep(LEAST_S)
         except (SQLAlchemyError, OSError) as exc:
             if not failing:
                 log.warning("revocations_not_read", error=type(exc).__name__)

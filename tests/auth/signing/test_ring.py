@@ -281,6 +281,32 @@ async def test_a_key_that_cannot_be_opened_here_is_not_promoted_here(new_ring, d
     assert old_ring.sign({}, typ="at+jwt")  # and its own are good while the old key is shown
 
 
+@pytest.mark.parametrize("jwk", [{}, {"kty": "RSA", "n": "AQAB", "e": "AQAB", "d": "AQAB"}], ids=["empty", "weak"])
+async def test_a_broken_private_part_is_said_to_be_broken(new_ring, databases, jwk) -> None:
+    await new_ring().load()
+    async with databases().transaction() as session:
+        row = (await session.scalars(select(SigningKeyRow))).one()
+        row.sealed = Seal([SECRET_KEY]).seal(jwk)
+    ring = new_ring()
+    with pytest.raises(ConfigError, match="rotate --now"):
+        await ring.load()
+    assert await ring.find(row.kid)
+
+
+async def test_a_database_that_cannot_tell_is_no_bad_token(new_ring, databases, clock: Clock) -> None:
+    ring = new_ring()
+    await ring.load()
+    known = ring.jwks()["keys"][0]["kid"]
+    async with databases().transaction() as session:
+        await (await session.connection()).exec_driver_sql("ALTER TABLE signing_keys RENAME TO hidden")
+    clock.seconds += PAUSE_S
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await ring.find("unknown")
+    assert await ring.find(known)
+    assert ring.sign({}, typ="at+jwt")
+
+
 async def test_it_is_looked_after_while_it_is_open(databases, facts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "LOOK_S", 0.01)
     options = {"seal": Seal([SECRET_KEY]), "settings": AuthSettings(), "audit": facts}

@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 from codelab.auth.verify import remote
+from codelab.auth.verify.looking import Looking
 from codelab.auth.verify.remote import PAUSE_S, KeyDocument, RemoteKeys, fetch_keys
 from codelab.auth.verify.tokens import InvalidToken, Verifier
 from codelab.core.errors import Unavailable
@@ -246,6 +247,21 @@ async def test_nobody_waits_for_a_server_that_hangs(monkeypatch: pytest.MonkeyPa
 async def test_addresses_that_lead_nowhere(url: str) -> None:
     with pytest.raises(Unavailable):
         await fetch_keys(url)
+
+
+async def test_who_comes_within_the_pause_hears_the_same(clock: Clock) -> None:
+    looks = 0
+
+    async def look() -> None:
+        nonlocal looks
+        looks += 1
+        raise Unavailable("down")
+
+    looking = Looking(look, pause_s=10, clock=clock)
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            await looking.again()
+    assert looks == 1
 
 
 async def test_a_clock_that_was_set_back_holds_nobody_up(keys: RemoteKeys, server: Server, clock: Clock) -> None:
