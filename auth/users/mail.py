@@ -43,9 +43,11 @@ def mailer_for(settings: MailSettings, *, show: Callable[[str], None] | None = N
     Raises:
         ConfigError: The sender is no address, or mails would cross a network in the clear.
     """
-    _check_line(settings.sender)
-    if not parseaddr(settings.sender)[1]:
-        raise ConfigError("CODELAB_AUTH__MAIL__SENDER is no address: CodeLab <codelab@example.org>")
+    try:
+        _check_line(settings.sender)
+        normal_email(parseaddr(settings.sender)[1])
+    except InvalidInput:
+        raise ConfigError("CODELAB_AUTH__MAIL__SENDER is no address: CodeLab <codelab@example.org>") from None
     if settings.host is not None:
         return SmtpMailer(settings)
     if settings.folder is not None:
