@@ -152,7 +152,7 @@ def ours(folder: Path) -> Iterator[Target]:
     codelab = str(Path(sys.executable).parent / "codelab")
     subprocess.run([codelab, "db", "upgrade"], env=env, check=True, capture_output=True)
     command = [codelab, "serve", "--roles", "llm", "--port", str(port)]
-    with _process(command, env, folder / "ours.log", f"http://127.0.0.1:{port}/health") as pid:
+    with serving(command, env, folder / "ours.log", f"http://127.0.0.1:{port}/health") as pid:
         with httpx.Client(
             base_url=f"http://127.0.0.1:{port}/api/v1", headers={"authorization": f"Bearer {TOKEN}"}
         ) as api:
@@ -180,12 +180,13 @@ def _litellm(folder: Path) -> Iterator[Target]:
     )
     command = [str(LITELLM), "--config", str(config), "--port", str(port), "--host", "127.0.0.1"]
     env = clean_environment(LITELLM_LOG="ERROR", LITELLM_LOCAL_MODEL_COST_MAP="True")
-    with _process(command, env, folder / "litellm.log", f"http://127.0.0.1:{port}/health/liveliness") as pid:
+    with serving(command, env, folder / "litellm.log", f"http://127.0.0.1:{port}/health/liveliness") as pid:
         yield Target(port, pid, {"authorization": "Bearer sk-bench"}, size=0.03)
 
 
 @contextmanager
-def _process(command: list[str], env: dict[str, str], log: Path, ready: str) -> Iterator[int]:
+def serving(command: list[str], env: dict[str, str], log: Path, ready: str) -> Iterator[int]:
+    """Run a server on the core of servers until the block ends; its process id."""
     process = spawn(["taskset", "-c", GATEWAY_CORE, *command], env=env, log=log)
     try:
         for _ in range(1200):

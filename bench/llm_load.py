@@ -199,16 +199,17 @@ def figures(crowd: Crowd, seconds: float) -> dict[str, float]:
     """Sum a crowd up: milliseconds, and rates per second."""
     taken, first = sorted(crowd.taken), sorted(crowd.first)
     return {
-        "p50": _at(taken, 0.5) * 1000,
-        "p99": _at(taken, 0.99) * 1000,
-        "first": _at(first, 0.5) * 1000,
+        "p50": quantile(taken, 0.5) * 1000,
+        "p99": quantile(taken, 0.99) * 1000,
+        "first": quantile(first, 0.5) * 1000,
         "rate": len(taken) / seconds,
         "events": crowd.events / seconds,
         "count": len(taken),
     }
 
 
-def _at(ordered: list[float], share: float) -> float:
+def quantile(ordered: list[float], share: float) -> float:
+    """The value that a share of others is below; 0 of none."""
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
 
 
@@ -227,14 +228,14 @@ async def run(asked: dict[str, Any]) -> dict[str, float]:
     cpu = asked.get("pid")
     async with server:
         await crowd(asked["port"], request, count=asked.get("warm", 50), connections=asked["connections"])
-        before, began = _cpu(cpu), time.perf_counter()
+        before, began = cpu_of(cpu), time.perf_counter()
         seen = await crowd(asked["port"], request, count=asked["count"], connections=asked["connections"])
         seconds = time.perf_counter() - began
-        spent = _cpu(cpu) - before
+        spent = cpu_of(cpu) - before
     return figures(seen, seconds) | {"cpu_us": spent * 1e6 / asked["count"]}
 
 
-def _cpu(pid: int | None) -> float:
+def cpu_of(pid: int | None) -> float:
     """Seconds of processor time that a process has used."""
     if pid is None:
         return 0.0
