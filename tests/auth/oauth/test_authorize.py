@@ -91,7 +91,8 @@ async def test_another_redirect_address_is_an_error_page(world, wrong):  # attac
 )
 async def test_any_port_on_this_machine_and_nothing_else(world, uri, good):  # attack 2
     await world.client(redirect_uris=[LOOPBACK, "http://[::1]:80/six"], first_party=True)
-    response = await world.authorize(await world.sign_in(await world.user()), redirect_uri=uri)
+    cookie = await world.sign_in(await world.user())
+    response = await world.decide(cookie, redirect_uri=uri)
     if good:
         assert response.headers["location"].startswith(f"{uri}?code=")
     else:
@@ -410,3 +411,13 @@ async def test_a_client_that_loses_the_grant_gets_no_codes(world):
 async def test_request_objects_are_not_served(world, name):
     await world.client()
     assert answer_of(await world.authorize(**{name: "x"}))["error"] == "request_not_supported"
+
+
+@pytest.mark.parametrize("address", [LOOPBACK, "com.example.app:/cb"])
+async def test_what_any_program_of_the_machine_could_ask_is_asked_of_the_person(world, address):
+    """A first-party client that anybody on the machine can pass for gets no code without a yes."""
+    await world.client(redirect_uris=[address], first_party=True)
+    cookie = await world.sign_in(await world.user())
+    asked = await world.authorize(cookie, redirect_uri=address)
+    assert asked.status_code == 200, asked.headers
+    assert "code=" not in asked.headers.get("location", "")
