@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final
-
-import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from ..core.settings import Settings
 from ..core.settings_auth import AuthSettings
@@ -28,6 +23,7 @@ from .seams import Mailer
 from .sessions.service import Sessions, noting
 from .signing.sealing import Seal, secret_keys
 from .signing.service import KeyRing, open_key_ring
+from .tending import Chore, tended
 from .users.accounts import Accounts
 from .users.hashing import Hasher
 from .users.lockout import Attempts
@@ -35,10 +31,6 @@ from .users.mail import mailer_for
 from .users.sign_in import SignIn
 from .verify.revocations import SqlRevocations, open_revocations
 from .verify.tokens import Verifier
-
-log = structlog.get_logger(__name__)
-
-_TRIM_EVERY_S: Final = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +70,21 @@ class Identity:
         return Checks(tokens=self.verifier, sessions=self.sessions, permissions=self.permissions)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Ground:
+    """What the services stand on: whatever is opened and must be closed."""
+
+    settings: AuthSettings
+    issuer: str
+    secret: str
+    database: Database
+    audit: Audit
+    keys: KeyRing
+    revocations: SqlRevocations
+    hasher: Hasher
+    attempts: Attempts
+
+
 @asynccontextmanager
 async def open_identity(settings: Settings, database: Database) -> AsyncIterator[Identity]:
     """Wire identity over a database that is at head; what is due is done while the block lasts.
@@ -89,64 +96,90 @@ async def open_identity(settings: Settings, database: Database) -> AsyncIterator
     Raises:
         ConfigError: The settings do not allow a start, or no secret opens the signing keys.
     """
-    auth, issuer, secrets = settings.auth, issuer_of(settings), secret_keys(settings)
-    audit, permissions = Audit(database), PermissionCache(database)
-    async with AsyncExitStack() as stack:
-        seal = Seal(secrets)
-        keys = await stack.enter_async_context(open_key_ring(database, seal=seal, settings=auth, audit=audit))
-        revocations = await stack.enter_async_context(open_revocations(database, settings.redis.url))
-        hasher = Hasher(auth.hash_threads)
-        stack.callback(hasher.close)
-        attempts = Attempts(auth.lockout, settings.redis.url)
-        stack.push_async_callback(attempts.close)
-        sessions = Sessions(database=database, settings=auth, revocations=revocations, audit=audit)
-        roles = Roles(database, audit=audit, permissions=permissions)
-        mailer = mailer_for(auth.mail)
-        accounts = Accounts(
-            database=database,
-            settings=auth,
-            issuer=issuer,
-            secret=secrets[0],
-            hasher=hasher,
-            mailer=mailer,
-            sessions=sessions,
-            attempts=attempts,
-            revocations=revocations,
-            audit=audit,
-            roles=roles,
-        )
-        stack.push_async_callback(accounts.settle)
-        oauth = OAuthParts(
-            settings=auth,
-            issuer=issuer,
-            signer=keys,
-            permissions=permissions,
-            revocations=revocations,
-            audit=audit,
-        )
-        identity = Identity(
-            settings=auth,
-            issuer=issuer,
-            database=database,
-            audit=audit,
-            permissions=permissions,
-            roles=roles,
-            keys=keys,
-            revocations=revocations,
-            verifier=Verifier(keys, revocations=revocations, issuer=issuer),
-            hasher=hasher,
-            mailer=mailer,
-            attempts=attempts,
-            sessions=sessions,
-            accounts=accounts,
-            sign_in=SignIn(database=database, hasher=hasher, attempts=attempts, sessions=sessions, audit=audit),
-            clients=Clients(database, revocations=revocations, audit=audit),
-            oauth=oauth,
-        )
+    async with _open_ground(settings, database) as ground:
+        identity = _wire(ground)
         identity = replace(identity, first_link=await _begin(identity))
-        await stack.enter_async_context(noting(sessions))
-        await stack.enter_async_context(_tended(identity))
-        yield identity
+        async with noting(identity.sessions), tended(_chores(identity)):
+            yield identity
+        await identity.accounts.settle()
+
+
+@asynccontextmanager
+async def _open_ground(settings: Settings, database: Database) -> AsyncIterator[_Ground]:
+    auth, secrets, audit = settings.auth, secret_keys(settings), Audit(database)
+    async with AsyncExitStack() as stack:
+        ring = open_key_ring(database, seal=Seal(secrets), settings=auth, audit=audit)
+        ground = _Ground(
+            settings=auth,
+            issuer=issuer_of(settings),
+            secret=secrets[0],
+            database=database,
+            audit=audit,
+            keys=await stack.enter_async_context(ring),
+            revocations=await stack.enter_async_context(open_revocations(database, settings.redis.url)),
+            hasher=Hasher(auth.hash_threads),
+            attempts=Attempts(auth.lockout, settings.redis.url),
+        )
+        stack.callback(ground.hasher.close)
+        stack.push_async_callback(ground.attempts.close)
+        yield ground
+
+
+def _wire(ground: _Ground) -> Identity:
+    """Put the services on it."""
+    database, audit, revocations, auth = ground.database, ground.audit, ground.revocations, ground.settings
+    permissions = PermissionCache(database)
+    roles = Roles(database, audit=audit, permissions=permissions)
+    sessions = Sessions(database=database, settings=auth, revocations=revocations, audit=audit)
+    mailer = mailer_for(auth.mail)
+    return Identity(
+        settings=auth,
+        issuer=ground.issuer,
+        database=database,
+        audit=audit,
+        permissions=permissions,
+        roles=roles,
+        keys=ground.keys,
+        revocations=revocations,
+        verifier=Verifier(ground.keys, revocations=revocations, issuer=ground.issuer),
+        hasher=ground.hasher,
+        mailer=mailer,
+        attempts=ground.attempts,
+        sessions=sessions,
+        accounts=_accounts(ground, mailer, sessions, roles),
+        sign_in=SignIn(
+            database=database, hasher=ground.hasher, attempts=ground.attempts, sessions=sessions, audit=audit
+        ),
+        clients=Clients(database, revocations=revocations, audit=audit),
+        oauth=_authorization_server(ground, permissions),
+    )
+
+
+def _accounts(ground: _Ground, mailer: Mailer, sessions: Sessions, roles: Roles) -> Accounts:
+    return Accounts(
+        database=ground.database,
+        settings=ground.settings,
+        issuer=ground.issuer,
+        secret=ground.secret,
+        hasher=ground.hasher,
+        mailer=mailer,
+        sessions=sessions,
+        attempts=ground.attempts,
+        revocations=ground.revocations,
+        audit=ground.audit,
+        roles=roles,
+    )
+
+
+def _authorization_server(ground: _Ground, permissions: PermissionCache) -> OAuthParts:
+    return OAuthParts(
+        settings=ground.settings,
+        issuer=ground.issuer,
+        signer=ground.keys,
+        permissions=permissions,
+        revocations=ground.revocations,
+        audit=ground.audit,
+    )
 
 
 async def _begin(identity: Identity) -> str | None:
@@ -156,28 +189,10 @@ async def _begin(identity: Identity) -> str | None:
     return await identity.accounts.ensure_first_admin()
 
 
-@asynccontextmanager
-async def _tended(identity: Identity) -> AsyncIterator[None]:
-    """Do what is due now and then, until the block ends."""
-    chores: Sequence[tuple[float, Callable[[], Awaitable[Any]]]] = (
-        (_TRIM_EVERY_S, identity.sessions.trim),
-        (_TRIM_EVERY_S, identity.accounts.trim),
-        (_TRIM_EVERY_S, lambda: identity.audit.trim(identity.settings.audit_days)),
-        (_TRIM_EVERY_S, lambda: trim_issued(identity.database, utc_now())),
+def _chores(identity: Identity) -> Sequence[Chore]:
+    return (
+        identity.sessions.trim,
+        identity.accounts.trim,
+        lambda: identity.audit.trim(identity.settings.audit_days),
+        lambda: trim_issued(identity.database, utc_now()),
     )
-    tasks = [asyncio.create_task(_forever(pause, chore)) for pause, chore in chores]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-
-
-async def _forever(pause_s: float, chore: Callable[[], Awaitable[Any]]) -> None:
-    while True:
-        await asyncio.sleep(pause_s)
-        try:
-            await chore()
-        except (SQLAlchemyError, OSError) as exc:
-            log.warning("chore_failed", chore=getattr(chore, "__qualname__", "trim"), error=type(exc).__name__)

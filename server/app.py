@@ -58,13 +58,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with (
-            serving as opened,
-            open_api_keys(opened.database) as keys,
-            at_the_door(app, auth, settings, opened.database),
-        ):
-            app.state.runtime, agents.state.agent = opened, opened.agent
-            app.state.api_keys, app.state.v1 = keys, Serving(gateway=opened.llm, keys=keys)
+        async with serving as opened, _at_work(app, opened), at_the_door(app, auth, settings, opened.database):
+            agents.state.agent = opened.agent
             yield
 
     agents = agent_app()
@@ -75,6 +70,15 @@ def create_app(
     _include(app, agents, sign_in_routers(auth))
     surround(app, settings, auth, (lambda: app.state.v1) if models else None)
     return app
+
+
+@asynccontextmanager
+async def _at_work(app: FastAPI, runtime: Runtime) -> AsyncIterator[None]:
+    """Show the routes what they work with."""
+    async with open_api_keys(runtime.database) as keys:
+        app.state.runtime, app.state.api_keys = runtime, keys
+        app.state.v1 = Serving(gateway=runtime.llm, keys=keys)
+        yield
 
 
 def _include(app: FastAPI, agents: FastAPI, of_mode: Sequence[APIRouter]) -> None:

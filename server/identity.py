@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from .account import account, recovery, registration, sign_in
-from .oauth import authorize, token
+from .account import account, device, recovery, registration, sign_in
+from .oauth import authorize, discovery, endpoints, register, token
 from .rest import audit, clients, roles
 
 
@@ -17,5 +17,6 @@ def identity_routers() -> list[APIRouter]:
     api = APIRouter(prefix="/api/v1")
     for part in (clients, roles, audit):
         api.include_router(part.router)
-    pages = (sign_in, registration, recovery, account)
-    return [token.router, authorize.router, api, *(page.router for page in pages)]
+    pages = (sign_in, registration, recovery, device, account)
+    issuer = (token, authorize, endpoints, register, discovery)
+    return [*(part.router for part in issuer), api, *(page.router for page in pages)]
