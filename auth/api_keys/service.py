@@ -171,7 +171,7 @@ async def open_api_keys(database: Database) -> AsyncIterator[ApiKeys]:
 
 
 def _check_scopes(scopes: list[str], principal: Principal) -> None:
-    unknown = set(scopes) - permissions.ALL
+    unknown = set(scopes) - permissions.GRANTABLE
     if unknown:
         raise InvalidInput(f"There is no permission {min(unknown)!r}.", code="unknown_scope")
     missing = set(scopes) - principal.scopes

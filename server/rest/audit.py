@@ -10,10 +10,10 @@ from ...auth.audit.schemas import AuditEvent, AuditFilter
 from ...auth.audit.service import Audit
 from ...core.types import Principal
 from ...runtime.paging import Page, decode_cursor, encode_cursor
-from ..deps import needs
+from .admin import admin_needs
 
 router = APIRouter(prefix="/audit", tags=["audit"])
-AuditReader = Annotated[Principal, needs("audit:read")]
+AuditReader = Annotated[Principal, admin_needs("audit:read")]
 
 
 async def audit_of(request: Request) -> Audit:

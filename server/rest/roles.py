@@ -10,11 +10,11 @@ from fastapi import APIRouter, Depends, Request
 from ...auth.rbac.schemas import Role, RoleChange, RoleName, RoleOptions
 from ...auth.rbac.service import Roles
 from ...core.types import Principal
-from ..deps import needs
 from ..origins import origin_of
+from .admin import admin_needs
 
 router = APIRouter(prefix="/roles", tags=["roles"])
-RoleAdmin = Annotated[Principal, needs("roles:admin")]
+RoleAdmin = Annotated[Principal, admin_needs("roles:admin")]
 
 
 async def roles_of(request: Request) -> Roles:
