@@ -96,12 +96,12 @@ class Site:
         return httpx.AsyncClient(transport=transport, base_url=self.identity.issuer, headers=BROWSER)
 
     async def send(
-        self, at: str, action: str | None = None, *, http: httpx.AsyncClient | None = None, **typed: str
+        self, at: str, to: str | None = None, *, http: httpx.AsyncClient | None = None, **typed: str
     ) -> httpx.Response:
-        """Open a page and send its (first) form with what is typed, to `action` or to where the page is."""
+        """Open a page and send its (first) form with what is typed, `to` an address or to where the page is."""
         browser = http or self.http
         page = await browser.get(at)
-        return await browser.post(action or at.partition("?")[0], data={**hidden(page.text), **typed})
+        return await browser.post(to or at.partition("?")[0], data={**hidden(page.text), **typed})
 
     async def sign_in(self, email: str = EMAIL, *, http: httpx.AsyncClient | None = None) -> httpx.Response:
         answer = await self.send("/login", http=http, username=email, password=PASSWORD)
