@@ -16,7 +16,7 @@ from codelab.core.errors import Unavailable
 from codelab.core.permissions import ALL
 from codelab.store.engine import Database
 from codelab.store.models import RoleParentRow, UserRoleRow, UserRow
-from tests.support.people import NOON, OWNER, add
+from tests.support.role_holders import NOON, OWNER, add
 
 
 class Clock:

@@ -17,7 +17,7 @@ from codelab.core.permissions import ALL, BUILT_IN
 from codelab.core.types import Principal
 from codelab.store.engine import Database
 from codelab.store.models import RbacVersionRow, UserRow
-from tests.support.people import OWNER, add, signed_in
+from tests.support.role_holders import OWNER, add, signed_in
 
 LOCKED = pytest.raises(Conflict, match="make another administrator first")
 
