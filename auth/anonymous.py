@@ -22,6 +22,10 @@ class Anonymous:
         """See `Authenticator`."""
         return LOCAL
 
+    async def bounded(self, principal: Principal) -> Principal:
+        """See `Authenticator`; everybody may do everything."""
+        return principal
+
     def nobody(self) -> Principal | None:
         """See `Authenticator`."""
         return LOCAL

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from ..core.errors import Unauthenticated, Unavailable
@@ -94,6 +94,11 @@ class OAuthAuth:
             return None
         scopes = await checks.permissions.of_user(session.user_id, session.tenant_id)
         return Principal(session.user_id, session.tenant_id, scopes=scopes, session_id=session.id)
+
+    async def bounded(self, principal: Principal) -> Principal:
+        """See `Authenticator`."""
+        held = await self._ready().permissions.of_user(principal.user_id, principal.tenant_id)
+        return principal if principal.scopes <= held else replace(principal, scopes=principal.scopes & held)
 
     def nobody(self) -> Principal | None:
         """See `Authenticator`."""

@@ -54,6 +54,10 @@ class ResourceAuth:
         """See `Authenticator`."""
         return None
 
+    async def bounded(self, principal: Principal) -> Principal:
+        """See `Authenticator`; what people may do is known elsewhere."""
+        return principal
+
     def nobody(self) -> Principal | None:
         """See `Authenticator`."""
         return None

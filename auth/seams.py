@@ -36,6 +36,10 @@ class Authenticator(Protocol):
         """Who carries this session cookie; None if nobody."""
         ...
 
+    async def bounded(self, principal: Principal) -> Principal:
+        """Whom an API key stands for, with what they may do still: a key outlives roles, and whoever made it."""
+        ...
+
     def nobody(self) -> Principal | None:
         """Who somebody without a credential is; None if they may not come in."""
         ...

@@ -90,7 +90,11 @@ class Door:
         """
         visitor = await self._known(exchange, keys)
         if PERMISSION not in visitor.principal.scopes:
-            raise Forbidden(f"This needs the permission {PERMISSION}.", code="insufficient_scope")
+            raise Forbidden(
+                f"This needs the permission {PERMISSION}.",
+                code="insufficient_scope",
+                headers={"www-authenticate": f'Bearer error="insufficient_scope", scope="{PERMISSION}"'},
+            )
         return visitor
 
     async def _known(self, exchange: Exchange, keys: Keys) -> Visitor:
@@ -101,10 +105,14 @@ class Door:
         if scheme.lower() == "bearer":
             token = token.strip()
             if key := keys.seen(token) or await keys.verify(token):
-                return Visitor(key.principal, key)
+                return Visitor(await self._auth.bounded(key.principal), key)
             if principal := await self._auth.bearer(token, _PREFIX):
                 return Visitor(principal)
-        raise Unauthenticated("This API key or token is not valid.", code="invalid_api_key")
+        raise Unauthenticated(
+            "This API key or token is not valid.",
+            code="invalid_api_key",
+            headers={"www-authenticate": 'Bearer realm="codelab", error="invalid_token"'},
+        )
 
     def _nobody(self, exchange: Exchange) -> Visitor:
         """Without a credential only who is let in anyhow, and no page that a browser has open."""

@@ -52,6 +52,8 @@ def error_frame(error: CodeLabError) -> bytes:
 
 def error_headers(error: CodeLabError) -> list[tuple[bytes, bytes]]:
     """When to come again, and how to sign in."""
+    if error.headers:
+        return [(name.encode(), value.encode()) for name, value in error.headers.items()]
     if error.status in _RETRY_AFTER:
         wait = getattr(error, "retry_after", None) or error.extra.get("retry_after") or _SOON_S
         return [_retry_after(wait)]
@@ -61,9 +63,7 @@ def error_headers(error: CodeLabError) -> list[tuple[bytes, bytes]]:
         return [_ALSO[error.status]]
     if allow := error.extra.get("allow"):
         return [(b"allow", allow.encode())]
-    if error.code in _NO_USE_AGAIN:
-        return [(b"x-should-retry", b"false")]
-    return []
+    return [(b"x-should-retry", b"false")] if error.code in _NO_USE_AGAIN else []
 
 
 def _retry_after(seconds: float) -> tuple[bytes, bytes]:

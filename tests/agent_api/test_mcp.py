@@ -48,6 +48,9 @@ class People:
     async def cookie(self, _value: str) -> Principal | None:
         return None
 
+    async def bounded(self, principal: Principal) -> Principal:
+        return principal
+
     def nobody(self) -> Principal | None:
         return None
 

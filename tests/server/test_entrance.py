@@ -14,6 +14,7 @@ from codelab.auth.door import Checks, OAuthAuth
 from codelab.auth.verify.tokens import InvalidToken
 from codelab.core.permissions import ALL
 from codelab.core.settings import AuthSettings, Settings
+from codelab.core.types import Principal
 from codelab.server import errors
 from codelab.server.deps import ThreadReader, ThreadWriter
 from codelab.server.layers import surround
@@ -80,7 +81,7 @@ def app() -> FastAPI:
     app = FastAPI()
     errors.install(app)
     app.include_router(router)
-    auth = OAuthAuth(ISSUER)
+    auth = app.state.auth = OAuthAuth(ISSUER)
     auth.open(Checks(tokens=Tokens(), sessions=Sessions(), permissions=Roles()))
     surround(app, Settings(auth=AuthSettings(mode="oauth"), _env_file=None), auth, None)
     return app
@@ -109,6 +110,12 @@ async def test_a_client_that_acts_for_itself_has_its_scopes(http: httpx.AsyncCli
 async def test_a_session_may_do_what_its_person_may(http: httpx.AsyncClient) -> None:
     told = (await http.get("/api/v1/who", headers={"cookie": "sid=cookie"})).json()
     assert set(told["scopes"]) == {p for p in ALL if not p.endswith(":admin")}
+
+
+async def test_a_key_may_do_what_it_was_given_and_its_person_still_holds(app: FastAPI) -> None:
+    made = Principal("ann", "t1", client_id="key-1", scopes=frozenset({"llm:invoke", "users:admin"}))
+    held = await app.state.auth.bounded(made)
+    assert (held.user_id, held.client_id, held.scopes) == ("ann", "key-1", {"llm:invoke"})
 
 
 async def test_whoever_shows_nothing_is_told_where_to_get_a_token(http: httpx.AsyncClient) -> None:

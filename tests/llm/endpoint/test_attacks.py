@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import httpx
 import orjson
@@ -58,6 +59,7 @@ async def test_nobody_without_a_credential(served: Endpoint) -> None:
 async def test_a_wrong_credential(served: Endpoint, sent: str) -> None:
     answer = await raw_request(served, "x-a: b", credential=sent, method="GET", path="/v1/models")
     assert refused(answer) == (401, "invalid_api_key")
+    assert 'error="invalid_token"' in answer.headers["www-authenticate"]
 
 
 async def test_a_bearer_token_of_the_server_will_do_and_a_cookie_will_not(served: Endpoint) -> None:
@@ -78,6 +80,26 @@ async def test_a_key_without_the_permission(served: Endpoint) -> None:
     for path in ("/v1/models", "/v1/nothing"):
         answer = await served.http.get(path, headers={"authorization": f"Bearer {key.key}"})
         assert refused(answer) == (403, "insufficient_scope")
+
+
+class Bounded(LocalAuth):
+    """Whoever made a key holds by now what `held` says."""
+
+    held = permissions.ALL
+
+    async def bounded(self, principal: Principal) -> Principal:
+        return replace(principal, scopes=principal.scopes & self.held)
+
+
+async def test_a_key_may_do_no_more_than_its_owner_still_may() -> None:
+    auth = Bounded(TOKEN)
+    async with endpoint(auth) as served:
+        assert (await served.post(asking())).status_code == 200
+        auth.held = frozenset()
+        answer = await served.post(asking())
+        assert refused(answer) == (403, "insufficient_scope")
+        assert answer.headers["www-authenticate"] == 'Bearer error="insufficient_scope", scope="llm:invoke"'
+        assert len(served.gateway.asked) == 1
 
 
 async def test_a_key_for_some_models(served: Endpoint) -> None:

@@ -43,6 +43,9 @@ class People:
         del value
         return None
 
+    async def bounded(self, principal: Principal) -> Principal:
+        return principal
+
     def nobody(self) -> Principal | None:
         return None
 
