@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from .texts_help import HELP
 from .texts_identity import IDENTITY
+from .texts_users import USERS
 
 SPOKEN: Final[Mapping[str, tuple[str, str]]] = {
     "again_to_leave": ("Ctrl-C again (or /exit) leaves.", "Ещё раз Ctrl-C (или /exit) — выход."),
@@ -174,5 +175,5 @@ def language() -> str:
 
 def say(key: str, **values: Any) -> str:
     """The text of a key in the person's language."""
-    english, russian = SPOKEN.get(key) or IDENTITY.get(key) or HELP[key]
+    english, russian = SPOKEN.get(key) or IDENTITY.get(key) or USERS.get(key) or HELP[key]
     return (russian if language() == "ru" else english).format(**values)

@@ -18,7 +18,7 @@ from .hashing import no_password
 from .manager import VERIFY_S, WELCOME_S, NewUser
 from .parts import NOWHERE, Parts
 from .registration import ROLES
-from .repository import drop_unconfirmed, find_in_tenant, nobody_is_there, some_people
+from .repository import drop_unconfirmed, find_by_email, find_in_tenant, nobody_is_there, some_people
 from .schemas import LONGEST_NAME, Person, Welcome, shown
 
 UNCONFIRMED_DAYS: Final = 7
@@ -87,6 +87,14 @@ class People:
         if row is None or row.tenant_id != principal.tenant_id:
             raise NotFound("There is no such person.")
         return shown(row)
+
+    async def find(self, principal: Principal, told: str) -> Person:
+        """Show the person of the principal's tenant that an address or an id names; `NotFound` if there is none."""
+        if "@" not in told:
+            return await self.get(principal, told)
+        async with self._parts.database.read() as session:
+            row = await find_by_email(session, normal_email(told))
+        return await self.get(principal, "" if row is None else row.id)
 
     async def disable(self, principal: Principal, user_id: str, *, origin: Origin = NOWHERE) -> Person:
         """Let somebody in no more: their sessions and tokens end, their API keys hold nothing. Again is no error.

@@ -29,6 +29,7 @@ from tests.support.identity import ISSUER, Time
 
 PASSWORD = "correct horse battery staple"
 OTHER = "a quite different sentence"
+SECRET = "a secret of the service"
 HOME = Origin(address="192.0.2.1", user_agent="Firefox")
 ELSEWHERE = Origin(address="198.51.100.7")
 ROOT = Principal("operator", scopes=ALL)
@@ -133,7 +134,7 @@ def token_of(text: str) -> str:
 
 @asynccontextmanager
 async def open_people(
-    database: Database, *, registration: str = "open", redis_url: str | None = None, **limits: int
+    database: Database, *, registration: str = "open", secret: str = SECRET, **limits: int
 ) -> AsyncIterator[People]:
     """Wire accounts over a migrated database; `limits` are of lock-out."""
     generous = {"attempts": 100, "attempts_per_account": 1000, "attempts_per_address": 1000, **limits}
@@ -141,7 +142,7 @@ async def open_people(
     time, mails, hasher = Time(), Mails(), Watched()
     audit, revocations = Audit(database, now=time), SqlRevocations(database, now=time)
     roles = Roles(database, audit=audit, now=time)
-    attempts = Attempts(settings.lockout, redis_url, clock=time.seconds)
+    attempts = Attempts(settings.lockout, clock=time.seconds)
     sessions = Sessions(
         database=database, settings=settings, revocations=revocations, audit=audit, clock=time.seconds, now=time
     )
@@ -149,7 +150,7 @@ async def open_people(
         database=database,
         settings=settings,
         issuer=ISSUER,
-        secret="a secret of the service",
+        secret=secret,
         hasher=hasher,
         mailer=mails,
         sessions=sessions,
