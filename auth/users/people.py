@@ -18,7 +18,7 @@ from .hashing import no_password
 from .manager import VERIFY_S, WELCOME_S, NewUser
 from .parts import NOWHERE, Parts
 from .registration import ROLES
-from .repository import drop_unconfirmed, find_by_email, find_in_tenant, nobody_is_there, some_people
+from .repository import drop_old_invites, drop_unconfirmed, find_by_email, find_in_tenant, nobody_is_there, some_people
 from .schemas import LONGEST_NAME, Person, Welcome, shown
 
 UNCONFIRMED_DAYS: Final = 7
@@ -168,9 +168,10 @@ class People:
         return parts.links.reset(token)
 
     async def trim(self) -> int:
-        """Delete accounts whose address was never confirmed; how many there were."""
+        """Delete accounts whose address was never confirmed, and old invitations; how many accounts there were."""
         before = self._parts.now() - timedelta(days=UNCONFIRMED_DAYS)
         async with self._parts.database.transaction() as session:
+            await drop_old_invites(session, before)
             return await drop_unconfirmed(session, before)
 
     async def _first_admin(self, session: AsyncSession) -> UserRow | None:

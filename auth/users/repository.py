@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...core.errors import NotFound
 from ...core.types import Principal
-from ...store.models import UserRow
+from ...store.models import InviteRow, UserRow
 
 
 async def find_by_email(session: AsyncSession, email: str) -> UserRow | None:
@@ -55,3 +55,8 @@ async def drop_unconfirmed(session: AsyncSession, before: datetime) -> int:
     never = and_(UserRow.is_verified.is_(False), UserRow.last_sign_in_at.is_(None), UserRow.is_active)
     gone = await session.scalars(delete(UserRow).where(never, UserRow.created_at < before).returning(UserRow.id))
     return len(gone.all())
+
+
+async def drop_old_invites(session: AsyncSession, before: datetime) -> None:
+    """Delete invitations that nobody can use since then."""
+    await session.execute(delete(InviteRow).where(InviteRow.expires_at < before))

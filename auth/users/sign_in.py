@@ -8,7 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from ...core.errors import InvalidInput, Unauthenticated
+from sqlalchemy.exc import SQLAlchemyError
+
+from ...core.errors import InvalidInput, Unauthenticated, Unavailable
 from ...core.types import utc_now
 from ...store.engine import Database
 from ...store.models import UserRow
@@ -149,8 +151,11 @@ class SignIn:
         return user
 
     async def _find(self, address: str) -> UserRow | None:
-        async with self._database.read() as session:
-            return await find_by_email(session, address)
+        try:
+            async with self._database.read() as session:
+                return await find_by_email(session, address)
+        except SQLAlchemyError as exc:
+            raise Unavailable("Nobody can be let in just now; try again.") from exc
 
     async def _refuse(self, user: UserRow | None, verdict: Verdict, reason: str, origin: Origin) -> None:
         """Write down whom it was about, for those who may read that; a lock-out once, not each try after it."""

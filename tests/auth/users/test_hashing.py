@@ -14,6 +14,7 @@ from codelab.auth.users.manager import Users
 from codelab.core.errors import Unavailable
 from codelab.store.engine import Database
 from tests.support.people import OTHER, PASSWORD, People, token_of
+from tests.support.tree import imported, sources
 
 
 @pytest.fixture
@@ -74,6 +75,18 @@ async def test_who_comes_when_too_many_wait_is_sent_away():
     hasher.close()
 
 
+async def test_who_leaves_makes_room():
+    hasher = Hasher(1, waiting=5)
+    waiting = [asyncio.create_task(hasher.verify(PASSWORD, None)) for _ in range(6)]
+    await asyncio.sleep(0)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    results = await asyncio.gather(*(hasher.verify(PASSWORD, None) for _ in range(6)))
+    assert results == [(False, None)] * 6
+    hasher.close()
+
+
 class Heart:
     """Beats on the event loop, and tells how often it was held up for as long as a hash takes."""
 
@@ -124,6 +137,14 @@ async def test_the_library_is_given_no_password_to_hash(sqlite_url):
         with pytest.raises(NotImplementedError):
             users.password_helper.generate()
     await database.close()
+
+
+def test_of_the_library_we_use_the_kernel_alone():
+    """Its routers enumerate addresses and change passwords unasked, its strategies know no end of a session."""
+    kernel = {"fastapi_users", "fastapi_users.exceptions", "fastapi_users.jwt", "fastapi_users.schemas"}
+    adapters = {"fastapi_users_db_sqlalchemy"}
+    used = {module for path in sources() for level, module, _ in imported(path) if level == 0}
+    assert {module for module in used if module.startswith("fastapi_users")} == kernel | adapters
 
 
 def test_a_link_is_found():

@@ -227,3 +227,13 @@ async def test_invitations_are_listed_and_belong_to_a_tenant(people: People):
         await people.accounts.invites.revoke(STRANGER, invite.id)
     (row,) = await people.rows(InviteRow)
     assert token_of(invite.link) not in repr(vars(row))
+
+
+async def test_old_invitations_are_deleted(people: People):
+    await people.accounts.invites.create(ROOT, days=1)
+    people.time.tick(days=7)
+    await people.accounts.trim()
+    assert len(await people.rows(InviteRow)) == 1
+    people.time.tick(days=2)
+    await people.accounts.trim()
+    assert await people.rows(InviteRow) == []

@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import pytest
 from pwdlib.hashers.argon2 import Argon2Hasher
+from sqlalchemy import text
 
 from codelab.auth.users import windows
 from codelab.auth.users.hashing import NEVER
 from codelab.auth.users.lockout import Attempts, Verdict
 from codelab.auth.users.sign_in import REFUSED, SignIn
-from codelab.core.errors import ConfigError
+from codelab.core.errors import ConfigError, Unavailable
 from codelab.core.settings_auth import LockoutSettings
 from codelab.store.engine import Database
 from codelab.store.models import AuditRow, SessionRow, UserRow
@@ -108,6 +109,13 @@ async def test_a_weak_hash_is_made_stronger_at_sign_in(people: People):
     (user,) = await people.rows(UserRow)
     assert user.hashed_password.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert (await people.enter()).state == "done"
+
+
+async def test_a_database_that_is_gone_is_said_to_be(people: People):
+    async with people.database.transaction() as session:
+        await session.execute(text("ALTER TABLE users RENAME TO elsewhere"))
+    with pytest.raises(Unavailable):
+        await people.enter()
 
 
 # Steps
