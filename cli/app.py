@@ -24,6 +24,7 @@ class Commands(LazyGroup):
         "login": Source(".login", "help_login"),
         "logout": Source(".logout", "help_logout"),
         "users": Source(".users", "help_users", group=True),
+        "clients": Source(".clients", "help_clients", group=True),
         "api-keys": Source(".api_keys", "help_api_keys", group=True),
         "signing-keys": Source(".signing_keys", "help_signing_keys", group=True),
         "db": Source(".db", "help_db", group=True),

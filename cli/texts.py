@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
+from .texts_clients import CLIENTS
 from .texts_help import HELP
 from .texts_identity import IDENTITY
 from .texts_users import USERS
@@ -175,5 +176,5 @@ def language() -> str:
 
 def say(key: str, **values: Any) -> str:
     """The text of a key in the person's language."""
-    english, russian = SPOKEN.get(key) or IDENTITY.get(key) or USERS.get(key) or HELP[key]
+    english, russian = SPOKEN.get(key) or IDENTITY.get(key) or USERS.get(key) or CLIENTS.get(key) or HELP[key]
     return (russian if language() == "ru" else english).format(**values)

@@ -11,11 +11,11 @@ from ...auth.clients.schemas import ClientChange, ClientOptions, NewOAuthClient,
 from ...auth.clients.service import Clients
 from ...core.types import Principal
 from ...runtime.paging import Page, decode_cursor, encode_cursor
-from ..deps import needs
 from ..origins import origin_of
+from .admin import admin_needs
 
 router = APIRouter(prefix="/clients", tags=["clients"])
-ClientAdmin = Annotated[Principal, needs("clients:admin")]
+ClientAdmin = Annotated[Principal, admin_needs("clients:admin")]
 
 
 async def clients_of(request: Request) -> Clients:
