@@ -112,17 +112,17 @@ def _look(server: Server, request: OAuthRequest, session: SignedIn | None) -> St
         return SignInFirst(asked.after_sign_in(server.now))
     agreement = _agreement(server, asked, session)
     before = allowed_before(server, asked.client, user.id)
-    known = _is_ours(asked) or before.issuperset(agreement.scope.split())
-    if known and "consent" not in asked.prompts:
+    known = asked.client.row.first_party or before.issuperset(agreement.scope.split())
+    if known and _is_assured(asked) and "consent" not in asked.prompts:
         return _with_code(server, asked, agreement)
     if "none" in asked.prompts:
         raise ConsentRequiredError(redirect_uri=asked.redirect_uri, state=asked.state)
     return _ask(asked, agreement, user.email, before)
 
 
-def _is_ours(asked: AuthorizationRequest) -> bool:
-    """Whether a client needs no yes. On this machine any program could stand behind its address (RFC 8252, 8.6)."""
-    return asked.client.row.first_party and asked.redirect_uri.startswith("https://")
+def _is_assured(asked: AuthorizationRequest) -> bool:
+    """Whether it is the client who gets the answer. On this machine any program could (RFC 8252, 8.6)."""
+    return asked.redirect_uri.startswith("https://")
 
 
 def _decide(server: Server, request: OAuthRequest, session: SignedIn | None, *, allow: bool) -> Step:
@@ -161,13 +161,14 @@ def _agreement(server: Server, asked: AuthorizationRequest, session: SignedIn) -
 
 def _ask(asked: AuthorizationRequest, agreement: Agreement, email: str, before: frozenset[str]) -> ConsentAsk:
     row, scopes = asked.client.row, agreement.scope.split()
+    new = [word for word in scopes if before and word not in before]
     return ConsentAsk(
         client_name=row.name,
         redirect_uri=asked.redirect_uri,
         redirect_host=host_of(asked.redirect_uri),
         scopes=scopes,
-        new_scopes=[word for word in scopes if before and word not in before],
-        again=bool(before),
+        new_scopes=new,
+        again=bool(new),
         email=email,
         dynamic=row.dynamic,
         fields=list(asked.fields.items()),

@@ -24,7 +24,7 @@ class ConsentAsk:
         redirect_uri: Where the answer leads; `redirect_host` is that for a person.
         scopes: All it would get.
         new_scopes: Those among them that were not allowed before.
-        again: Whether something was allowed before.
+        again: Whether something was allowed before, and it is more now.
         email: The person's.
         dynamic: Whether the client registered itself: its name is its own word.
         fields: What the form sends back, besides `action` and `csrf`.

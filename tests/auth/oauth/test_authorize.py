@@ -415,9 +415,14 @@ async def test_request_objects_are_not_served(world, name):
 
 @pytest.mark.parametrize("address", [LOOPBACK, "com.example.app:/cb"])
 async def test_what_any_program_of_the_machine_could_ask_is_asked_of_the_person(world, address):
-    """A first-party client that anybody on the machine can pass for gets no code without a yes."""
+    """Neither who made a client nor a yes from before tells who asks now."""
     await world.client(redirect_uris=[address], first_party=True)
     cookie = await world.sign_in(await world.user())
-    asked = await world.authorize(cookie, redirect_uri=address)
-    assert asked.status_code == 200, asked.headers
-    assert "code=" not in asked.headers.get("location", "")
+    for _ in range(2):
+        page = await world.authorize(cookie, redirect_uri=address)
+        assert page.status_code == 200, page.headers
+        assert "code=" not in page.headers.get("location", "")
+        assert (
+            answer_of(await world.authorize(cookie, redirect_uri=address, prompt="none"))["error"] == "consent_required"
+        )
+        assert "code" in answer_of(await world.decide(cookie, redirect_uri=address))
