@@ -14,7 +14,7 @@ from ...auth.oauth.authorization import Authorization, Back, SignInFirst, Step
 from ...auth.oauth.consent import ConsentAsk
 from ...auth.oauth.requests import read_form, read_query
 from ...auth.sessions.csrf import check_csrf, csrf_of
-from ...core.errors import Forbidden
+from ...core.errors import Forbidden, Unavailable
 from ..account.render import error_page, page
 from ..origins import origin_of
 
@@ -32,6 +32,8 @@ async def authorize(request: Request) -> Response:
         step = await Authorization(identity.database, identity.oauth).look(asked, session)
     except OAuth2Error:
         return error_page(request, 400)
+    except Unavailable as error:
+        return error_page(request, error.status)
     return _answer(request, step, token)
 
 
@@ -50,8 +52,8 @@ async def decide(request: Request) -> Response:
         step = await Authorization(identity.database, identity.oauth).decide(asked, session, allow=allow)
     except OAuth2Error:
         return error_page(request, 400)
-    except Forbidden:
-        return error_page(request, 403)
+    except (Forbidden, Unavailable) as error:
+        return error_page(request, error.status)
     return _answer(request, step, token)
 
 

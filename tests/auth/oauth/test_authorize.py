@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 import pytest
 
 from codelab.auth.sessions.csrf import csrf_of
+from codelab.core.errors import Unavailable
 from codelab.store.models import AuditRow, AuthorizationCodeRow, ConsentRow, OAuthClientRow, UserRow
 from tests.support.identity import CHALLENGE, ISSUER, REDIRECT, answer_of, asked, cookie_header
 
@@ -405,6 +406,19 @@ async def test_a_client_that_loses_the_grant_gets_no_codes(world):
     cookie = await world.sign_in(await world.user())
     await world.change(OAuthClientRow, "web", grant_types=["refresh_token"])
     assert answer_of(await world.authorize(cookie))["error"] == "unauthorized_client"
+
+
+async def test_a_database_that_is_gone_is_told_on_a_page(world):
+    class Gone:
+        async def verify(self, _token):
+            raise Unavailable("Sessions cannot be checked just now; try again.")
+
+    await world.client()
+    cookie = await world.sign_in(await world.user())
+    world.identity.sessions = Gone()
+    for response in (await world.authorize(cookie), await world.decide(cookie)):
+        assert response.status_code == 503
+        assert response.headers["content-type"].startswith("text/html")
 
 
 @pytest.mark.parametrize("name", ["request", "request_uri"])
