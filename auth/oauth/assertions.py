@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from authlib.oauth2.rfc6749 import InvalidClientError
@@ -22,8 +22,8 @@ from .server import Server
 
 METHOD: Final = "private_key_jwt"
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-LONGEST_S: Final = 300
-"""An assertion is good for no longer: its `jti` is remembered meanwhile."""
+LONGEST_S: Final = 3600
+"""An assertion is good for no longer: its `jti` is remembered meanwhile. Authlib's clients make theirs so long."""
 _SKEW_S: Final = 30
 _MOST_BYTES: Final = 8192
 _MOST_JTI: Final = 200
@@ -99,7 +99,7 @@ class AssertionAuth(JWTBearerClientAssertion):
         statement = insert(table_of(UsedAssertionRow)).values(
             client_id=claims["sub"],
             jti=jti,
-            expires_at=self._server.now + timedelta(seconds=LONGEST_S + 3 * _SKEW_S),  # by then it is over
+            expires_at=datetime.fromtimestamp(claims["exp"], UTC) + timedelta(seconds=3 * _SKEW_S),  # it is over then
             owner_id="",
             tenant_id="default",
         )
