@@ -1,0 +1,5 @@
+"""Fixtures of tests that look at the whole."""
+
+from tests.support.browser import browser
+
+__all__ = ["browser"]
