@@ -16,15 +16,7 @@ from codelab.core.errors import Forbidden, NotFound, Unauthenticated, Unavailabl
 from codelab.core.types import Principal
 from codelab.store.engine import Database
 from codelab.store.models import AuditRow, SessionRow, UserRow
-from tests.support.people import ELSEWHERE, HOME, PASSWORD, People, open_people
-
-
-@pytest.fixture
-async def people(database_url: str):
-    database = Database(database_url)
-    async with open_people(database) as people:
-        yield people
-    await database.close()
+from tests.support.people import ELSEWHERE, HOME, PASSWORD, People
 
 
 async def user_of(people: People, principal: Principal) -> UserRow:
@@ -63,13 +55,13 @@ async def test_a_cookie_is_random_and_only_its_hash_is_kept(people: People):
     assert not [row for row in rows if one in repr(vars(row)) or two in repr(vars(row))]
 
 
-async def test_the_old_cookie_is_dead_after_sign_in(people: People):  # attack 16
-    await people.person()
-    old = (await people.enter()).session
-    assert await people.sessions.verify(old)
-    new = (await people.sign_in.begin("ann@example.org", PASSWORD, HOME, old)).session
-    assert await people.sessions.verify(old) is None
-    assert await people.sessions.verify(new)
+async def test_the_old_cookie_is_dead_after_sign_in(both: People):  # attack 16
+    await both.person()
+    old = (await both.enter()).session
+    assert await both.sessions.verify(old)
+    new = (await both.sign_in.begin("ann@example.org", PASSWORD, HOME, old)).session
+    assert await both.sessions.verify(old) is None
+    assert await both.sessions.verify(new)
     assert old != new
 
 
@@ -165,40 +157,40 @@ async def test_a_check_under_way_does_not_bring_an_ended_session_back(people: Pe
     assert await people.sessions.verify(token) is None
 
 
-async def test_sessions_are_listed_and_ended_by_their_person_alone(people: People):
-    ann, bob = await people.person(), await people.person("bob@example.org")
-    one = await start(people, ann)
-    people.time.tick(1)
-    await start(people, ann, ELSEWHERE)
-    here = await as_session(people, ann, one)
-    listed = await people.sessions.list(here)
+async def test_sessions_are_listed_and_ended_by_their_person_alone(both: People):
+    ann, bob = await both.person(), await both.person("bob@example.org")
+    one = await start(both, ann)
+    both.time.tick(1)
+    await start(both, ann, ELSEWHERE)
+    here = await as_session(both, ann, one)
+    listed = await both.sessions.list(here)
     assert [(found.address, found.current) for found in listed] == [(ELSEWHERE.address, False), (HOME.address, True)]
     with pytest.raises(NotFound):
-        await people.sessions.revoke(bob, listed[0].id)
+        await both.sessions.revoke(bob, listed[0].id)
     with pytest.raises(NotFound):
-        await people.sessions.revoke(Principal(ann.user_id, "elsewhere"), listed[0].id)
-    assert await people.sessions.revoke_others(here, HOME) == 1
-    assert [found.current for found in await people.sessions.list(here)] == [True]
-    await people.sessions.sign_out(one, HOME)
-    assert await people.sessions.list(ann) == []
-    await people.sessions.sign_out(one, HOME)
+        await both.sessions.revoke(Principal(ann.user_id, "elsewhere"), listed[0].id)
+    assert await both.sessions.revoke_others(here, HOME) == 1
+    assert [found.current for found in await both.sessions.list(here)] == [True]
+    await both.sessions.sign_out(one, HOME)
+    assert await both.sessions.list(ann) == []
+    await both.sessions.sign_out(one, HOME)
 
 
-async def test_the_oldest_gives_way(people: People):
-    ann = await people.person()
-    people.sessions._settings.sessions_per_user = 3
+async def test_the_oldest_gives_way(both: People):
+    ann = await both.person()
+    both.sessions._settings.sessions_per_user = 3
     tokens = []
     for _ in range(5):
-        people.time.tick(1)
-        tokens.append(await start(people, ann))
-    assert [await people.sessions.verify(token) is not None for token in tokens] == [False, False, True, True, True]
+        both.time.tick(1)
+        tokens.append(await start(both, ann))
+    assert [await both.sessions.verify(token) is not None for token in tokens] == [False, False, True, True, True]
 
 
-async def test_parallel_sign_ins_keep_to_the_number(people: People):
-    ann = await people.person()
-    people.sessions._settings.sessions_per_user = 3
-    await asyncio.gather(*(start(people, ann) for _ in range(8)))
-    assert len(await people.sessions.list(ann)) == 3
+async def test_parallel_sign_ins_keep_to_the_number(both: People):
+    ann = await both.person()
+    both.sessions._settings.sessions_per_user = 3
+    await asyncio.gather(*(start(both, ann) for _ in range(8)))
+    assert len(await both.sessions.list(ann)) == 3
 
 
 async def test_no_session_begins_with_a_password_of_before(people: People):
@@ -210,38 +202,38 @@ async def test_no_session_begins_with_a_password_of_before(people: People):
         await people.sessions.start(user, Proof(auth_time=people.time()), HOME)
 
 
-async def test_use_is_written_at_most_once_a_minute_and_never_by_a_request(people: People):
-    ann = await people.person()
-    token = await start(people, ann)
-    await people.sessions.verify(token)
-    asked = Statements(people.database)
-    people.time.tick(1)
+async def test_use_is_written_at_most_once_a_minute_and_never_by_a_request(both: People):
+    ann = await both.person()
+    token = await start(both, ann)
+    await both.sessions.verify(token)
+    asked = Statements(both.database)
+    both.time.tick(1)
     for _ in range(10):
-        await people.sessions.verify(token)
+        await both.sessions.verify(token)
     assert asked.count == 0
-    before = (await people.rows(SessionRow))[0].last_seen_at
-    await people.sessions.note()
-    assert (await people.rows(SessionRow))[0].last_seen_at == people.time() > before
+    before = (await both.rows(SessionRow))[0].last_seen_at
+    await both.sessions.note()
+    assert (await both.rows(SessionRow))[0].last_seen_at == both.time() > before
     asked.count = 0
-    await people.sessions.note()
+    await both.sessions.note()
     assert asked.count == 0
-    people.time.tick(1)
-    async with noting(people.sessions):
-        await people.sessions.verify(token)
-    assert (await people.rows(SessionRow))[0].last_seen_at == people.time(), "and at the end"
+    both.time.tick(1)
+    async with noting(both.sessions):
+        await both.sessions.verify(token)
+    assert (await both.rows(SessionRow))[0].last_seen_at == both.time(), "and at the end"
 
 
-async def test_what_is_over_is_deleted(people: People):
-    ann = await people.person()
-    token = await start(people, ann)
-    await people.sessions.sign_out(token, HOME)
-    await start(people, ann)
-    assert await people.sessions.trim() == 0
-    people.time.tick(days=1, seconds=1)
-    assert await people.sessions.trim() == 1
-    people.time.tick(days=8)
-    assert await people.sessions.trim() == 1
-    assert await people.rows(SessionRow) == []
+async def test_what_is_over_is_deleted(both: People):
+    ann = await both.person()
+    token = await start(both, ann)
+    await both.sessions.sign_out(token, HOME)
+    await start(both, ann)
+    assert await both.sessions.trim() == 0
+    both.time.tick(days=1, seconds=1)
+    assert await both.sessions.trim() == 1
+    both.time.tick(days=8)
+    assert await both.sessions.trim() == 1
+    assert await both.rows(SessionRow) == []
 
 
 async def test_a_browser_says_only_so_much_of_itself(people: People):
