@@ -7,8 +7,7 @@ from collections.abc import Collection
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
-_LOOPBACK: Final = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]))(?::([0-9]{1,5}))?((?:[/?].*)?)")
-_MOST_PORT: Final = 65535
+_LOOPBACK: Final = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]))(?::[0-9]{1,5})?((?:[/?].*)?)")
 _MOST_CHARACTERS: Final = 2000
 _PLAIN: Final = re.compile(r"[\x21-\x7e]+")
 _LOCAL: Final = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -60,6 +59,4 @@ def _web_refusal(scheme: str, host: str, authority: str) -> str | None:
 
 def _same_but_port(asked: str, known: str) -> bool:
     one, other = _LOOPBACK.fullmatch(asked), _LOOPBACK.fullmatch(known)
-    if one is None or other is None or int(one[2] or 0) > _MOST_PORT:
-        return False
-    return (one[1], one[3]) == (other[1], other[3])
+    return one is not None and other is not None and one.groups() == other.groups()

@@ -109,10 +109,24 @@ async def test_a_secret_in_the_form_is_another_method(world):  # attack 17
 
 async def test_one_way_to_authenticate_is_enough(world):
     await world.client(secret=SECRET)
-    response = await world.token(grant_type="refresh_token", client_secret=SECRET, auth=("web", SECRET))
+    form = {"grant_type": "refresh_token", "refresh_token": "x"}
+    for more in ({"client_secret": SECRET}, {"client_assertion": "x"}, {"client_id": "other"}):
+        assert error_of(await world.token(**form, **more, auth=("web", SECRET))) == "invalid_request"
+    assert error_of(await world.token(**form, client_id="web", auth=("web", SECRET))) == "invalid_grant"
+
+
+async def test_nobody_fills_the_memory(world):
+    read = 0
+
+    async def chunks():
+        nonlocal read
+        for _ in range(1000):
+            read += 1
+            yield b"x" * 10_000
+
+    response = await world.http.post("/oauth/token", content=chunks(), headers={"content-type": FORM})
     assert error_of(response) == "invalid_request"
-    response = await world.token(grant_type="refresh_token", client_id="other", auth=("web", SECRET))
-    assert error_of(response) == "invalid_request"
+    assert read < 10
 
 
 async def test_a_public_client_has_no_secret_to_show(world):
