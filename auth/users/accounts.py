@@ -106,16 +106,6 @@ class Accounts(People):
         asked = Asked(email=email, password=password, name=name, invite=invite, origin=origin)
         await register(self._parts, asked)
 
-    async def ask_to_verify(self, principal: Principal, origin: Origin = NOWHERE) -> None:
-        """Have the mail sent again that confirms one's address."""
-        person = await self.get(principal)
-        user = await self._mailable(person.email, origin)
-        if user is None or user.is_verified:
-            return
-        async with self._parts.database.read() as session:
-            token = self._parts.users(session).verify_token(user)
-        self._parts.mail(user, "verify", origin, link=self._parts.links.verify(token))
-
     async def verify(self, token: str, *, origin: Origin = NOWHERE) -> Person | None:
         """Confirm an address with the link that went there: the one of the account, or its next one.
 
@@ -140,7 +130,10 @@ class Accounts(People):
         return shown(user)
 
     async def forgot(self, email: str, *, origin: Origin = NOWHERE) -> None:
-        """Have a link sent with which a password is chosen, once. The answer is the same for every address."""
+        """Have a link sent with which a password is chosen, once. The answer is the same for every address.
+
+        It confirms the address as well: it is the way on for whoever lost the mail that should have.
+        """
         user = await self._mailable(email, origin)
         if user is None:
             return

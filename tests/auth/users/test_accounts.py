@@ -113,6 +113,22 @@ async def test_registration_is_off_unless_it_is_turned_on(sqlite_url):
     await database.close()
 
 
+async def test_whoever_lost_the_mail_confirms_with_another_password(people: People):
+    await people.accounts.register(ANN, PASSWORD)
+    await people.accounts.forgot(ANN)
+    person = await people.accounts.reset_password(await people.link(), OTHER)
+    assert person.is_verified
+    assert (await people.enter(password=OTHER)).state == "done"
+
+
+async def test_a_link_that_was_handed_over_confirms_nothing(people: People):
+    """An administrator's printed link has not been to the mailbox."""
+    await people.accounts.register(ANN, PASSWORD)
+    (user,) = await people.rows(UserRow)
+    link = await people.accounts.reset_link(ROOT, user.id)
+    assert not (await people.accounts.reset_password(token_of(link), OTHER)).is_verified
+
+
 # Forgotten passwords
 
 

@@ -16,7 +16,7 @@ from codelab.auth.users.mail import ConsoleMailer, FolderMailer, SmtpMailer, com
 from codelab.auth.users.post import Post
 from codelab.core.errors import ConfigError, InvalidInput, Unavailable
 from codelab.core.settings_auth import MailSettings
-from tests.support.smtp import running_smtp
+from tests.support.smtp import make_certificate, running_smtp
 
 ANN = "ann@example.org"
 LINK = "https://codelab.example.org/reset?token=secret-of-the-link"
@@ -83,6 +83,21 @@ async def test_a_server_may_want_a_password():
         await mailer_for(settings).send(to=ANN, subject="s", text="t")
     assert [line.split()[:2] for line in smtp.said if line.startswith("AUTH")] == [["AUTH", "PLAIN"]]
     assert len(smtp.mails) == 1
+
+
+@pytest.mark.parametrize("trusted", [True, False], ids=["known", "unknown"])
+async def test_a_server_must_prove_who_it_is(tmp_path, monkeypatch, trusted):
+    context, certificate = make_certificate(tmp_path)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    async with running_smtp(context) as smtp:
+        mailer = mailer_for(MailSettings(host="localhost", port=smtp.port, security="tls"))
+        if trusted:
+            await mailer.send(to=ANN, subject="s", text="t")
+        else:
+            with pytest.raises(Unavailable):
+                await mailer.send(to=ANN, subject="s", text=LINK)
+    assert len(smtp.mails) == int(trusted)
 
 
 def test_mails_cross_no_network_in_the_clear():
