@@ -22,6 +22,10 @@ class Anonymous:
         """See `Authenticator`."""
         return LOCAL
 
+    async def lives(self, token: str) -> bool:  # noqa: ARG002 - nobody takes it back
+        """See `Authenticator`."""
+        return True
+
     async def bounded(self, principal: Principal) -> Principal:
         """See `Authenticator`; everybody may do everything."""
         return principal

@@ -67,7 +67,12 @@ class Identity:
     @property
     def checks(self) -> Checks:
         """What the door asks."""
-        return Checks(tokens=self.verifier, sessions=self.sessions, permissions=self.permissions)
+        return Checks(
+            tokens=self.verifier,
+            sessions=self.sessions,
+            permissions=self.permissions,
+            revocations=self.revocations,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

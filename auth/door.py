@@ -10,7 +10,7 @@ from ..core.errors import Unauthenticated, Unavailable
 from ..core.permissions import GRANTABLE
 from ..core.types import Principal
 from .issuer import audiences_at, session_cookie
-from .seams import Permissions
+from .seams import Permissions, Revocations
 
 
 class Tokens(Protocol):
@@ -18,6 +18,10 @@ class Tokens(Protocol):
 
     async def verify(self, token: str, audiences: Collection[str]) -> dict[str, Any]:
         """The claims of a good one; raises `Unauthenticated`."""
+        ...
+
+    def claims_of(self, token: str) -> dict[str, Any]:
+        """What a token says that was good once."""
         ...
 
 
@@ -55,6 +59,7 @@ class Checks:
     tokens: Tokens
     sessions: Sessions
     permissions: Permissions
+    revocations: Revocations
 
 
 class OAuthAuth:
@@ -94,6 +99,14 @@ class OAuthAuth:
             return None
         scopes = await checks.permissions.of_user(session.user_id, session.tenant_id)
         return Principal(session.user_id, session.tenant_id, scopes=scopes, session_id=session.id)
+
+    async def lives(self, token: str) -> bool:
+        """See `Authenticator`. The token is ours: it was let in."""
+        checks = self._ready()
+        claims = checks.tokens.claims_of(token)
+        if checks.revocations.is_revoked(claims):
+            return False
+        return claims["sub"] == claims["client_id"] or bool((await principal_of(claims, checks.permissions)).scopes)
 
     async def bounded(self, principal: Principal) -> Principal:
         """See `Authenticator`."""

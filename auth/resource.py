@@ -54,6 +54,10 @@ class ResourceAuth:
         """See `Authenticator`."""
         return None
 
+    async def lives(self, token: str) -> bool:  # noqa: ARG002 - nobody takes it back
+        """See `Authenticator`."""
+        return True
+
     async def bounded(self, principal: Principal) -> Principal:
         """See `Authenticator`; what people may do is known elsewhere."""
         return principal

@@ -36,6 +36,10 @@ class Authenticator(Protocol):
         """Who carries this session cookie; None if nobody."""
         ...
 
+    async def lives(self, token: str) -> bool:
+        """Whether a bearer token that was let in has not been taken back since; that it grew old is no matter."""
+        ...
+
     async def bounded(self, principal: Principal) -> Principal:
         """Whom an API key stands for, with what they may do still: a key outlives roles, and whoever made it."""
         ...

@@ -171,6 +171,7 @@ class Settings(BaseSettings):
         """The settings that were set and that this version does not read: whoever starts it should know."""
         reserved = {
             "CODELAB_TRACING__ENDPOINT": self.tracing.endpoint,
+            "CODELAB_SERVER__TOKEN": self.server.token if self.auth.mode != "local" else None,
         }
         return [name for name, value in reserved.items() if value]
 

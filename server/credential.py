@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import quote, urlsplit
@@ -16,8 +17,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ..auth.door import OAuthAuth
 from ..auth.issuer import MCP_PATH
 from ..auth.seams import Authenticator
-from ..core.errors import BadRequest, CodeLabError, Forbidden, Unauthenticated
+from ..core.errors import BadRequest, CodeLabError, Forbidden, Unauthenticated, Unavailable
 from ..core.types import Principal
+from .lasting import Lasting, Over
 from .refusals import refusal
 
 PUBLIC = frozenset({"/ok", "/info", "/health", "/health/live", "/health/ready", "/login"})
@@ -28,6 +30,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _WITHOUT_SESSION: Final = frozenset({"/logout", "/register", "/verify", "/forgot", "/reset"})
 _OAUTH_PREFIXES: Final = ("/oauth/", "/.well-known/")
+_BEARER: Final = "bearer"
+_COOKIE: Final = "cookie"
 _FORM: Final = "application/x-www-form-urlencoded"
 
 
@@ -124,7 +128,34 @@ class Credential:
             refused = await self._admit(scope, receive)
         except CodeLabError as exc:
             refused = refusal(scope, exc)
-        await (refused or self._app)(scope, receive, send)
+        if refused is not None:
+            await refused(scope, receive, send)
+        else:
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer for as long as whoever asks would be let in."""
+        lasting = Lasting(send, partial(self._lives, Headers(scope=scope)))
+        try:
+            await self._app(scope, receive, lasting)
+        except Over:
+            pass
+        except BaseExceptionGroup as group:
+            if (others := group.split(Over)[1]) is not None:
+                raise others from None
+        if lasting.over and not lasting.began and scope["type"] == "http":
+            headers = {"www-authenticate": self._entrance.challenge(scope["path"], shown=True)}
+            await refusal(scope, Unauthenticated("You were signed out."), headers=headers)(scope, receive, send)
+
+    async def _lives(self, headers: Headers) -> bool:
+        """Whether a credential that was let in still would be; where nobody can tell just now, it is."""
+        shown, token = self._shown(headers)
+        try:
+            if shown == _BEARER:
+                return await self._auth.lives(token)
+            return not token or await self._auth.cookie(token) is not None
+        except Unavailable:
+            return True
 
     async def _admit(self, scope: Scope, receive: Receive) -> Response | None:
         """Leave the principal in the scope; what is answered if there is none."""
@@ -154,22 +185,19 @@ class Credential:
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As for HTTP, but that a cookie never counts for another origin: a socket can do everything."""
         headers = Headers(scope=scope)
-        offered = [name.strip() for name in headers.get("sec-websocket-protocol", "").split(",")]
         state = scope.setdefault("state", {})
+        if _offered(headers) is not None:
+            state["subprotocol"] = SUBPROTOCOL
         try:
-            if offered[0] == SUBPROTOCOL and len(offered) > 1:
-                principal = await self._auth.bearer(offered[1], scope["path"])
-                state["subprotocol"] = SUBPROTOCOL
-            else:
-                principal, by_cookie = await self._principal(headers, scope["path"])
-                principal = None if by_cookie and not self._is_own_page(headers) else principal
+            principal, by_cookie = await self._principal(headers, scope["path"])
+            principal = None if by_cookie and not self._is_own_page(headers) else principal
         except CodeLabError:
             principal = None
         if principal is None:
             await send({"type": "websocket.close", "code": 1008})
             return
         state["principal"] = principal
-        await self._app(scope, receive, send)
+        await self._serve(scope, receive, send)
 
     def _is_own_page(self, headers: Headers) -> bool:
         """Whether a request that shows no bearer token may change something: no foreign page made a browser send it."""
@@ -179,11 +207,19 @@ class Credential:
         return same_origin(headers)
 
     async def _principal(self, headers: Headers, path: str) -> tuple[Principal | None, bool]:
+        shown, token = self._shown(headers)
+        if shown != _COOKIE:
+            return (await self._auth.bearer(token, path) if shown == _BEARER else None), False
+        return (await self._auth.cookie(token) if token else self._auth.nobody()), True
+
+    def _shown(self, headers: Headers) -> tuple[str, str]:
+        """Which kind of credential a request shows, and the credential; a cookie that is not there is empty."""
+        if (offered := _offered(headers)) is not None:
+            return _BEARER, offered
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme:
-            return (await self._auth.bearer(token.strip(), path) if scheme.lower() == "bearer" else None), False
-        value = cookie_of(headers, self._auth.cookie_name)
-        return (await self._auth.cookie(value) if value else self._auth.nobody()), True
+            return scheme.lower(), token.strip()
+        return _COOKIE, cookie_of(headers, self._auth.cookie_name) or ""
 
     def _sign_in(self, headers: Headers, scope: Scope) -> Response | None:
         """A browser that opens a page is shown where to sign in; everything else gets a problem."""
@@ -191,6 +227,12 @@ class Credential:
         if not wants_page or scope["path"].startswith("/api/") or headers.get("authorization"):
             return None
         return self._entrance.sign_in(scope)
+
+
+def _offered(headers: Headers) -> str | None:
+    """Read the token that a browser offers as a subprotocol of a WebSocket."""
+    offered = [name.strip() for name in headers.get("sec-websocket-protocol", "").split(",")]
+    return offered[1] if offered[0] == SUBPROTOCOL and len(offered) > 1 else None
 
 
 def cookie_of(headers: Headers, name: str) -> str | None:

@@ -48,6 +48,9 @@ class People:
     async def cookie(self, _value: str) -> Principal | None:
         return None
 
+    async def lives(self, token: str) -> bool:
+        return bool(token)
+
     async def bounded(self, principal: Principal) -> Principal:
         return principal
 

@@ -40,6 +40,9 @@ class People:
     async def cookie(self, value: str) -> Principal | None:
         return await self.bearer(value)
 
+    async def lives(self, token: str) -> bool:
+        return bool(token)
+
     async def bounded(self, principal: Principal) -> Principal:
         return principal
 

@@ -33,6 +33,9 @@ class People:
             return Principal(token, scopes=frozenset(p for p in permissions.ALL if p.endswith(":read")))
         return Principal(token, scopes=permissions.ALL) if token in {"alice", "bob"} else None
 
+    async def lives(self, token: str) -> bool:
+        return bool(token)
+
     async def cookie(self, value: str) -> Principal | None:
         return await self.bearer(value)
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI, Request
+from sse_starlette import EventSourceResponse
+from starlette.responses import Response, StreamingResponse
 
 from codelab.auth.door import Checks, OAuthAuth
 from codelab.auth.verify.tokens import InvalidToken
 from codelab.core.permissions import ALL
 from codelab.core.settings import AuthSettings, Settings
 from codelab.core.types import Principal
-from codelab.server import errors
+from codelab.server import errors, lasting
 from codelab.server.deps import ThreadReader, ThreadWriter
 from codelab.server.layers import surround
 
@@ -36,6 +38,22 @@ class Tokens:
         if audience not in audiences:
             raise InvalidToken("no")
         return {"sub": "ann", "client_id": client, "tid": "t1", "scope": scope}
+
+    def claims_of(self, token: str) -> dict[str, Any]:
+        return {"sub": "ann", "client_id": "web", "tid": "t1", "scope": "threads:read", "jti": token}
+
+
+class Revoked:
+    """The `Revocations` of a set of tokens."""
+
+    def __init__(self) -> None:
+        self.tokens: set[str] = set()
+
+    def revoke(self, session: Any, subjects: Collection[str]) -> None:
+        raise NotImplementedError
+
+    def is_revoked(self, claims: Mapping[str, Any]) -> bool:
+        return claims["jti"] in self.tokens
 
 
 @dataclass
@@ -76,13 +94,33 @@ async def change(principal: ThreadWriter) -> str:
     return principal.user_id
 
 
+@router.get("/api/v1/stream")
+async def stream(request: Request, principal: ThreadReader) -> Response:
+    """Whoever reads this is signed out in the middle."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"before "
+        request.app.state.revoked.tokens.add("good")
+        yield f"secret of {principal.user_id}".encode()
+
+    kind = EventSourceResponse if "sse" in request.query_params else StreamingResponse
+    return kind(chunks())
+
+
+@router.get("/api/v1/slow")
+async def slow(request: Request, principal: ThreadReader) -> str:
+    request.app.state.revoked.tokens.add("good")
+    return f"secret of {principal.user_id}"
+
+
 @pytest.fixture
 def app() -> FastAPI:
     app = FastAPI()
     errors.install(app)
     app.include_router(router)
     auth = app.state.auth = OAuthAuth(ISSUER)
-    auth.open(Checks(tokens=Tokens(), sessions=Sessions(), permissions=Roles()))
+    app.state.revoked = revoked = Revoked()
+    auth.open(Checks(tokens=Tokens(), sessions=Sessions(), permissions=Roles(), revocations=revoked))
     surround(app, Settings(auth=AuthSettings(mode="oauth"), _env_file=None), auth, None)
     return app
 
@@ -205,3 +243,21 @@ async def test_before_it_is_open_the_door_says_so() -> None:
     surround(closed, Settings(auth=AuthSettings(mode="oauth"), _env_file=None), OAuthAuth(ISSUER), None)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(closed), base_url=ISSUER) as client:
         assert (await client.get("/api/v1/who", headers=bearer("good"))).status_code == 503
+
+
+@pytest.mark.parametrize("query", ["", "?sse"])
+async def test_a_stream_ends_for_who_is_signed_out(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    monkeypatch.setattr(lasting, "LOOK_S", 0.0)
+    answer = await http.get(f"/api/v1/stream{query}", headers=bearer("good"))
+    assert (answer.status_code, "before" in answer.text, "secret" in answer.text) == (200, True, False)
+
+
+async def test_an_answer_that_comes_too_late_is_refused(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lasting, "LOOK_S", 0.0)
+    answer = await http.get("/api/v1/slow", headers=bearer("good"))
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+    assert 'error="invalid_token"' in answer.headers["www-authenticate"]

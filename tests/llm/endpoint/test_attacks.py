@@ -87,6 +87,9 @@ class Bounded(LocalAuth):
 
     held = permissions.ALL
 
+    async def lives(self, token: str) -> bool:
+        return bool(token)
+
     async def bounded(self, principal: Principal) -> Principal:
         return replace(principal, scopes=principal.scopes & self.held)
 

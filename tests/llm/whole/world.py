@@ -43,6 +43,9 @@ class People:
         del value
         return None
 
+    async def lives(self, token: str) -> bool:
+        return bool(token)
+
     async def bounded(self, principal: Principal) -> Principal:
         return principal
 
