@@ -60,7 +60,6 @@ def create_auth_app(settings: Settings | None = None) -> FastAPI:
     app.state.auth = auth
     errors.install(app)
     error_pages.install(app)
-    error_pages.install(app)
     for router in (health.router, *identity_routers()):
         app.include_router(router)
     app.mount("/static", static_files())
