@@ -63,7 +63,8 @@ def install(app: FastAPI) -> None:
         return _response(exc.status_code, code, str(exc.detail), headers=exc.headers)
 
     @app.exception_handler(Exception)
-    async def unknown(_request: Request, exc: Exception) -> JSONResponse:
+    async def unknown(request: Request, exc: Exception) -> JSONResponse:
         # As text: a renderer that shows local variables would write the request's token into the log.
-        log.error("request_failed", error=type(exc).__name__, trace="".join(format_exception(exc)))
+        trace, number = "".join(format_exception(exc)), getattr(request.state, "correlation_id", None)
+        log.error("request_failed", error=type(exc).__name__, trace=trace, correlation_id=number)
         return _response(500, "internal", "Something went wrong on our side; the log has the details.")
