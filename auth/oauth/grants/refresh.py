@@ -69,7 +69,8 @@ class RefreshGrant(PersonGrant):
     def _check_reuse(self, row: RefreshTokenRow, family: TokenFamilyRow) -> None:
         """Let a token that was used a moment ago, and nothing after it, be used again where that is allowed."""
         leeway = timedelta(seconds=self.server.parts.settings.refresh_leeway_s)
-        recent = row.used_at is not None and self.server.now - row.used_at < leeway
+        # Who came first may be written down as used after we came: without leeway there is no "recent" at all.
+        recent = bool(leeway) and row.used_at is not None and self.server.now - row.used_at < leeway
         if not (recent and is_last_used(self.server.session, row)):
             raise self._ended(family, "reused")
 
