@@ -49,8 +49,15 @@ async def all_living(session: AsyncSession, user_id: str, now: datetime) -> Sequ
 
 
 def end(session: Session, wanted: ColumnElement[bool], now: datetime) -> Sequence[tuple[str, str]]:
-    """End sessions; the ids and digests of those that lived until now."""
-    statement = update(SessionRow).where(wanted, SessionRow.revoked_at.is_(None)).values(revoked_at=now)
+    """End sessions; the ids and digests of those that lived until now.
+
+    They are held in the order in which `note_seen` writes: neither waits for the other in a circle.
+    """
+    held = select(SessionRow.id).where(wanted, SessionRow.revoked_at.is_(None)).order_by(SessionRow.id)
+    ids = session.scalars(held.with_for_update()).all()
+    if not ids:
+        return []
+    statement = update(SessionRow).where(SessionRow.id.in_(ids)).values(revoked_at=now)
     found = session.execute(statement.returning(SessionRow.id, SessionRow.digest))
     return [(row.id, row.digest) for row in found]
 
