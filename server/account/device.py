@@ -82,5 +82,4 @@ def _code_form(request: Request, code: str = "", *, problem: str = "", **values:
 
 
 def _question(request: Request, ask: DeviceAsk, email: str) -> Response:
-    shown = {"user": email, "user_code": ask.user_code, "csrf": csrf(request)}
-    return page(request, "device.html", ask=ask, problem="", **shown)
+    return page(request, "device.html", ask=ask, problem="", user=email, user_code=ask.user_code, csrf=csrf(request))
