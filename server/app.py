@@ -63,6 +63,7 @@ def create_app(
             yield
 
     agents = agent_app()
+    error_pages.install(agents)
     app = FastAPI(title="CodeLab", version=version(), lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.auth = auth
     errors.install(app)

@@ -138,3 +138,10 @@ def test_local_mode_serves_this_machine_only(host: str) -> None:
 def test_modes_that_are_not_built_are_refused(mode) -> None:
     with pytest.raises(ConfigError, match=mode):
         make_local_auth(Settings(auth=AuthSettings(mode=mode), _env_file=None))
+
+
+async def test_a_browser_that_is_lost_gets_a_page_and_a_program_gets_json(client: httpx.AsyncClient) -> None:
+    page = await client.get("/nothing", headers={"accept": "text/html"})
+    assert (page.status_code, page.headers["content-type"].partition(";")[0]) == (404, "text/html")
+    program = await client.get("/nothing")
+    assert (program.status_code, set(program.json())) == (404, {"detail"})
