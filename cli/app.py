@@ -27,6 +27,7 @@ class Commands(LazyGroup):
         "clients": Source(".clients", "help_clients", group=True),
         "api-keys": Source(".api_keys", "help_api_keys", group=True),
         "signing-keys": Source(".signing_keys", "help_signing_keys", group=True),
+        "roles": Source(".roles", "help_roles", group=True),
         "db": Source(".db", "help_db", group=True),
         "config": Source(".config", "help_config"),
         "doctor": Source(".doctor", "help_doctor"),

@@ -9,6 +9,7 @@ from typing import Any, Final
 from .texts_clients import CLIENTS
 from .texts_help import HELP
 from .texts_identity import IDENTITY
+from .texts_roles import ROLES
 from .texts_users import USERS
 
 SPOKEN: Final[Mapping[str, tuple[str, str]]] = {
@@ -176,5 +177,7 @@ def language() -> str:
 
 def say(key: str, **values: Any) -> str:
     """The text of a key in the person's language."""
-    english, russian = SPOKEN.get(key) or IDENTITY.get(key) or USERS.get(key) or CLIENTS.get(key) or HELP[key]
+    english, russian = (
+        SPOKEN.get(key) or IDENTITY.get(key) or USERS.get(key) or CLIENTS.get(key) or ROLES.get(key) or HELP[key]
+    )
     return (russian if language() == "ru" else english).format(**values)
