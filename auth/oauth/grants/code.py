@@ -55,7 +55,7 @@ class CodeGrant(PersonGrant):
     def _check_verifier(self, row: AuthorizationCodeRow) -> None:
         """Whoever guesses has one try: the code is used up."""
         verifier = self.request.get("code_verifier")
-        if verifier is not None and is_verifier(verifier) and row.code_challenge and fits(verifier, row.code_challenge):
+        if verifier is not None and is_verifier(verifier) and fits(verifier, row.code_challenge):
             return
         take_code(self.server, row)
         if verifier is None or not is_verifier(verifier) or not row.code_challenge:

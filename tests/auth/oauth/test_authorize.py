@@ -238,6 +238,7 @@ async def test_a_disabled_person_is_nobody(world):
     await world.client(first_party=True)
     user = await world.user()
     cookie = await world.sign_in(user)
+    answer_of(await world.authorize(cookie))  # for two seconds the session is remembered
     await world.change(UserRow, user.id, is_active=False)
     next_of(await world.authorize(cookie))
     next_of(await world.decide(cookie))

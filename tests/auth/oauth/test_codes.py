@@ -45,6 +45,16 @@ async def test_a_code_that_comes_twice_ends_what_came_of_it(both):  # attack 7
     assert "auth.token_reused" in {row.type for row in await both.rows(AuditRow)}
 
 
+@pytest.mark.parametrize("changes", [{}, {"code_verifier": None}, {"redirect_uri": None}], ids=["all", "some", "less"])
+async def test_a_thief_who_comes_late_or_knows_less_ends_it_too(world, changes):  # attack 7
+    await world.client()
+    code = await world.code(await world.user())
+    tokens = (await world.redeem(code)).json()
+    world.time.tick(61)
+    assert error_of(await world.redeem(code, **changes)) == "invalid_grant"
+    assert not await world.is_good(tokens["access_token"])
+
+
 async def test_what_others_have_lives_on(world):
     await world.client()
     user = await world.user()

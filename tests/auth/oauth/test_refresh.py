@@ -61,6 +61,15 @@ async def test_a_token_that_comes_twice_ends_its_family(both):  # attack 20
     assert (fact.outcome, fact.subject, fact.client_id) == ("denied", f"family:{family.id}", "web")
 
 
+async def test_who_comes_second_by_a_clock_that_is_behind_is_second_all_the_same(world):  # attack 20
+    await world.client()
+    first = await world.tokens(await world.user())
+    world.time.tick(1)
+    assert (await world.refresh(first["refresh_token"])).status_code == 200
+    world.time.tick(-0.5)
+    assert error_of(await world.refresh(first["refresh_token"])) == "invalid_grant"
+
+
 async def test_another_client_gets_nothing_and_harms_nothing(world):  # attack 19
     await world.client()
     await world.client("other")
