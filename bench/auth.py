@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from cryptography.fernet import Fernet
 
+from bench import auth_served
 from bench.figures import Budget, Figure
 from bench.folders import work_folder
 from codelab.auth.audit.service import Audit
@@ -30,7 +31,7 @@ REVOKED: Final = 1000
 
 async def measure() -> list[dict[str, Any]]:
     """Measure everything."""
-    return await local_check()
+    return [*await local_check(), *await auth_served.measure()]
 
 
 async def local_check() -> list[dict[str, Any]]:

@@ -53,6 +53,9 @@ BUDGETS: Final = {
     "client_rate": ("client_credentials/s", "/s", Budget(least=200)),
     "client_p95": (f"client_credentials p95, {CONNECTIONS} connections", "ms", Budget(most=60)),
     "client_cpu": ("client_credentials, CPU of the server", "µs", None),
+    "whole_rate": ("client_credentials/s of the whole `codelab serve`", "/s", Budget(least=200)),
+    "whole_p95": (f"the same, p95, {CONNECTIONS} connections", "ms", Budget(most=60)),
+    "whole_cpu": ("the same, CPU of the server", "µs", None),
     "look_rate": ("introspection/s", "/s", Budget(least=300)),
     "look_p95": (f"introspection p95, {CONNECTIONS} connections", "ms", Budget(most=50)),
     "look_cpu": ("introspection, CPU of the server", "µs", None),
@@ -95,6 +98,9 @@ async def measure() -> list[dict[str, Any]]:
                     _look_up(target, cast.secret, figures, "ours")
                     _refresh(target, cast.refresh[number * FAMILIES :], figures)
                     _storm(target, cast, figures)
+            with ours(folder, url, "--roles", "api,auth,llm") as target:
+                for _ in range(ROUNDS):
+                    _issue(target, cast.secret, figures, "ours", name="whole")
         if OIDC.exists() and shutil.which("node"):
             _peers(folder, figures)
     return [figures[name].row(budget) for name, (_, _, budget) in BUDGETS.items()]
@@ -108,11 +114,11 @@ def _peers(folder: Path, figures: dict[str, Figure]) -> None:
                 measured(target, "peer-secret", figures, "bare")
 
 
-def _issue(target: Target, secret: str, figures: dict[str, Figure], side: str) -> None:
+def _issue(target: Target, secret: str, figures: dict[str, Figure], side: str, *, name: str = "client") -> None:
     """Tokens for a service."""
     form = {"grant_type": "client_credentials", "scope": "threads:read"}
     asked = request("POST", target.token, form, authorization=_basic(secret))
-    _note(figures, "client", side, load(target, requests=[asked]))
+    _note(figures, name, side, load(target, requests=[asked]))
 
 
 def _look_up(target: Target, secret: str, figures: dict[str, Figure], side: str) -> None:
@@ -184,8 +190,8 @@ def _basic(secret: str) -> str:
 
 
 @contextmanager
-def ours(folder: Path, database: str) -> Iterator[Target]:
-    """`codelab serve --roles auth`; lock-outs are far away, or they would spare it the hashing."""
+def ours(folder: Path, database: str, *roles: str) -> Iterator[Target]:
+    """`codelab serve --roles auth`, or of other roles; lock-outs are far away, or they would spare it the hashing."""
     port = free_port()
     env = clean_environment(
         CODELAB_DATA_DIR=str(folder / "data"),
@@ -197,7 +203,8 @@ def ours(folder: Path, database: str) -> Iterator[Target]:
         CODELAB_AUTH__LOCKOUT__ATTEMPTS_PER_ADDRESS="1000000",
         CODELAB_AUTH__LOCKOUT__WINDOW_S="1",
     )
-    command = [str(Path(sys.executable).parent / "codelab"), "serve", "--roles", "auth", "--port", str(port)]
+    command = [str(Path(sys.executable).parent / "codelab"), "serve", *(roles or ("--roles", "auth"))]
+    command += ["--port", str(port)]
     with serving(command, env, folder / "ours.log", f"http://127.0.0.1:{port}/health") as pid:
         yield OURS(port, pid)
 
