@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from authlib.oauth2.rfc8628 import DEVICE_CODE_GRANT_TYPE
 
-from ...core.permissions import GRANTABLE, OPENID
+from ...core.permissions import ADMIN, GRANTABLE, OPENID
 from ...core.settings_auth import AuthSettings
 from ..clients.jwks import ALGORITHMS
 from ..verify.jose import ALG
@@ -51,12 +51,15 @@ def server_metadata(issuer: str, settings: AuthSettings) -> dict[str, Any]:
 
 
 def resource_metadata(issuer: str, path: str = "") -> dict[str, Any]:
-    """Describe a protected resource of ours: this service (`path` is empty), or a part of it."""
+    """Describe a protected resource of ours: this service (`path` is empty), or a part of it.
+
+    MCP clients register for, and ask people for, every scope that is named here: none is an administrator's.
+    """
     return {
         "resource": issuer + path,
         "resource_name": "CodeLab",
         "authorization_servers": [issuer],
-        "scopes_supported": sorted(GRANTABLE),
+        "scopes_supported": sorted(GRANTABLE - ADMIN),
         "bearer_methods_supported": ["header"],
     }
 

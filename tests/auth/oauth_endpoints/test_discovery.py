@@ -9,9 +9,10 @@ from authlib.oauth2.rfc8414 import AuthorizationServerMetadata, get_well_known_u
 from authlib.oidc.discovery import OpenIDProviderMetadata
 from joserfc.jwk import KeySet
 
+from codelab.auth.oauth import registration
 from codelab.auth.oauth.metadata import resource_metadata, server_metadata
 from codelab.auth.oauth.registry import GRANTS
-from codelab.core.permissions import GRANTABLE, OPENID
+from codelab.core.permissions import ADMIN, GRANTABLE, OPENID
 from codelab.core.settings_auth import AuthSettings
 from codelab.server.oauth import authorize, endpoints, register, token
 from tests.support.identity import ISSUER, World
@@ -88,4 +89,5 @@ async def test_a_resource_tells_who_gives_tokens_for_it(world: World, path: str)
     assert told == resource_metadata(ISSUER, path)
     assert (told["resource"], told["authorization_servers"]) == (f"{ISSUER}{path}", [ISSUER])
     assert told["bearer_methods_supported"] == ["header"]
-    assert set(told["scopes_supported"]) == GRANTABLE
+    assert set(told["scopes_supported"]) == GRANTABLE - ADMIN
+    assert set(told["scopes_supported"]) <= registration.SCOPES, "who registers for all of them is not refused"
