@@ -4,18 +4,39 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, Final, cast
 
-from sqlalchemy import CursorResult, exists, select, update
+from sqlalchemy import CursorResult, bindparam, exists, insert, select, update
 from sqlalchemy.orm import Session
 
 from ...core.permissions import GRANTABLE
 from ...core.types import new_id
 from ...store.models import RefreshTokenRow, TokenFamilyRow, UserRow
+from ...store.models.base import table_of
 from ..seams import AuditEntry, Proof
 from .client import Client
 from .secrets import REFRESH, digest_of, new_secret
 from .server import Server
+
+# Made once: every refresh runs them, and to make one takes longer than to run it.
+_TOKENS: Final = table_of(RefreshTokenRow)
+_FAMILIES: Final = table_of(TokenFamilyRow)
+_FIND: Final = (
+    select(RefreshTokenRow, TokenFamilyRow)
+    .join(TokenFamilyRow, TokenFamilyRow.id == RefreshTokenRow.family_id)
+    .where(RefreshTokenRow.digest == bindparam("shown"))
+)
+_ADD: Final = insert(_TOKENS)
+_TAKE: Final = (
+    update(_TOKENS)
+    .where(_TOKENS.c.digest == bindparam("shown"), _TOKENS.c.used_at.is_(None))
+    .values(used_at=bindparam("at"))
+)
+_TOUCH: Final = (
+    update(_FAMILIES)
+    .where(_FAMILIES.c.id == bindparam("family"), _FAMILIES.c.revoked_at.is_(None))
+    .values(last_used_at=bindparam("at"))
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,33 +88,27 @@ def begin_family(
 def add_refresh(server: Server, family: TokenFamilyRow) -> str:
     """Give a family another refresh token; it lives no longer than the family does."""
     token, idle = new_secret(REFRESH), timedelta(days=server.parts.settings.refresh_idle_days)
-    row = RefreshTokenRow(
-        digest=digest_of(token),
-        family_id=family.id,
-        owner_id=family.owner_id,
-        tenant_id=family.tenant_id,
-        issued_at=server.now,
-        expires_at=min(server.now + idle, family.expires_at),
-    )
-    server.session.add(row)
+    row = {
+        "digest": digest_of(token),
+        "family_id": family.id,
+        "owner_id": family.owner_id,
+        "tenant_id": family.tenant_id,
+        "issued_at": server.now,
+        "expires_at": min(server.now + idle, family.expires_at),
+    }
+    server.session.execute(_ADD, row)
     return token
 
 
 def find_refresh(session: Session, token: str) -> tuple[RefreshTokenRow, TokenFamilyRow] | None:
     """Find a refresh token and its family, whatever state they are in."""
-    query = (
-        select(RefreshTokenRow, TokenFamilyRow)
-        .join(TokenFamilyRow, TokenFamilyRow.id == RefreshTokenRow.family_id)
-        .where(RefreshTokenRow.digest == digest_of(token))
-    )
-    found = session.execute(query).one_or_none()
+    found = session.execute(_FIND, {"shown": digest_of(token)}).one_or_none()
     return None if found is None else (found[0], found[1])
 
 
 def take_refresh(server: Server, row: RefreshTokenRow) -> bool:
     """Use a refresh token up; False: somebody else did."""
-    statement = update(RefreshTokenRow).where(RefreshTokenRow.digest == row.digest, RefreshTokenRow.used_at.is_(None))
-    return changes(server.session, statement.values(used_at=server.now))
+    return changes(server.session, _TAKE, shown=row.digest, at=server.now)
 
 
 def is_last_used(session: Session, row: RefreshTokenRow) -> bool:
@@ -105,8 +120,7 @@ def is_last_used(session: Session, row: RefreshTokenRow) -> bool:
 
 def touch_family(server: Server, family: TokenFamilyRow) -> bool:
     """Note that a family is used; False: it was ended meanwhile."""
-    statement = update(TokenFamilyRow).where(TokenFamilyRow.id == family.id, TokenFamilyRow.revoked_at.is_(None))
-    return changes(server.session, statement.values(last_used_at=server.now))
+    return changes(server.session, _TOUCH, family=family.id, at=server.now)
 
 
 def end_family(server: Server, family_id: str, reason: str) -> None:
@@ -151,8 +165,8 @@ def _entry(server: Server, family: TokenFamilyRow, kind: str, **details: str) ->
     )
 
 
-def changes(session: Session, statement: Any) -> bool:
+def changes(session: Session, statement: Any, **values: Any) -> bool:
     """Run an update of one row; whether it met it."""
     # What is in memory may be older than what the statement met: it is left as it was read.
-    result = session.execute(statement, execution_options={"synchronize_session": False})
+    result = session.execute(statement, values, execution_options={"synchronize_session": False})
     return cast("CursorResult[Any]", result).rowcount == 1
