@@ -34,7 +34,7 @@ def create(
     ] = None,
     scope: Annotated[list[str] | None, typer.Option("--scope", metavar="NAME", help=say("opt_client_scope"))] = None,
     audience: Annotated[list[str] | None, typer.Option("--audience", metavar="URI", help=say("opt_audience"))] = None,
-    grant: Annotated[list[str] | None, typer.Option("--grant", metavar="TYPE", help=say("opt_grant"))] = None,
+    grant: Annotated[list[str] | None, typer.Option("--grant", metavar="TYPE", help=say("opt_client_grant"))] = None,
     method: Annotated[str | None, typer.Option("--auth-method", metavar="NAME", help=say("opt_auth_method"))] = None,
     jwks: Annotated[Path | None, typer.Option("--jwks", metavar="FILE", help=say("opt_jwks"))] = None,
     first_party: Annotated[bool, typer.Option("--first-party", help=say("opt_first_party"))] = False,

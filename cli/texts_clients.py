@@ -65,7 +65,7 @@ CLIENTS: Final[Mapping[str, tuple[str, str]]] = {
     "opt_client_scope": ("What it may ask for; may be repeated", "О чём он может просить; можно повторять"),
     "opt_first_party": ("Do not ask people whether it may", "Не спрашивать у людей разрешения"),
     "opt_grace": ("Hours that the old secret is good for; 0: it is dead at once", "Сколько часов действует старый"),
-    "opt_grant": (
+    "opt_client_grant": (
         "authorization_code, refresh_token, client_credentials, password or device; may be repeated",
         "authorization_code, refresh_token, client_credentials, password или device; можно повторять",
     ),
