@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -208,8 +207,3 @@ def people_service(home: Path, **settings: str) -> Iterator[PeopleService]:
         yield service.start()
     finally:
         service.close()
-
-
-def from_output(text: str) -> Any:
-    """What a client program printed: the last line is JSON."""
-    return json.loads(text.strip().splitlines()[-1])

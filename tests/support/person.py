@@ -114,6 +114,11 @@ class Person:
         (form,) = [form for form in forms_of(page) if form.action == "/logout"]
         assert self._submit(page, form, {}).status_code == 303
 
+    def forget_password(self) -> None:
+        """Ask for the link that is mailed."""
+        page = self.http.get("/forgot")
+        assert self._submit(page, self._only(page), {"username": self.email}).status_code == 303
+
     def allow(self, address: str) -> str:
         """Open what a client leads to and allow what it asks; where the person is led back to."""
         return self.decide(address, "allow")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from tests.support.people_service import CALLBACK, REGISTRATION_TOKEN, PeopleService, people_service
 from tests.support.person import PASSWORD
+from tests.support.service import until
 
 pytestmark = pytest.mark.e2e
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -62,6 +64,14 @@ def as_people_do(service: PeopleService) -> None:
         assert http.get("/v1/models").status_code == 200
         assert http.get("/v1/nothing").status_code == 404
     ann.sign_out()
+    ann.forget_password()
+    mails = service.data.parent / "mails"
+
+    def links() -> list[str]:
+        return re.findall(r"reset\?token=([\w.-]+)", "".join(mail.read_text() for mail in mails.glob("*")))
+
+    (token,) = until(links, "the mail")
+    service.secrets.add(token)
 
 
 def as_clients_do(service: PeopleService) -> None:
