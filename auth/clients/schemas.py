@@ -23,7 +23,6 @@ GrantType = Literal[
 ]
 SECRET_METHODS: Final = frozenset({"client_secret_basic", "client_secret_post"})
 _LONG_LIVED: Final = frozenset({"authorization_code", "password", DEVICE_CODE})
-_LOCALHOST: Final = re.compile(r"http://localhost(?:[:/?]|$)", re.IGNORECASE)
 _RESOURCE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21\x24-\x5b\x5d-\x7e]+")
 
 
@@ -42,8 +41,6 @@ def _redirect(value: str) -> str:
         raise ValueError(refusal)
     if "*" in value:
         raise ValueError("a redirect address is compared letter for letter: no wildcards")
-    if _LOCALHOST.match(value):
-        raise ValueError("write 127.0.0.1 or [::1]: what localhost means is for others to decide (RFC 8252, 8.3)")
     return value
 
 

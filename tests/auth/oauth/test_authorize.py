@@ -100,6 +100,15 @@ async def test_any_port_on_this_machine_and_nothing_else(world, uri, good):  # a
         assert is_refused(response)
 
 
+async def test_the_name_of_this_machine_has_the_port_it_was_registered_with(world):  # attack 1
+    await world.client(redirect_uris=["http://localhost:3000/cb"])
+    cookie = await world.sign_in(await world.user())
+    good = await world.decide(cookie, redirect_uri="http://localhost:3000/cb")
+    assert good.headers["location"].startswith("http://localhost:3000/cb?code=")
+    for other in ("http://localhost:3001/cb", "http://localhost/cb", "http://127.0.0.1:3000/cb"):
+        assert is_refused(await world.decide(cookie, redirect_uri=other))
+
+
 async def test_https_has_no_flexible_port(world):  # attack 2
     await world.client(redirect_uris=["https://127.0.0.1/callback"], first_party=True)
     cookie = await world.sign_in(await world.user())

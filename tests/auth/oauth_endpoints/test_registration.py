@@ -85,7 +85,7 @@ ADDRESSES = (
     "http://evil/cb",
     "javascript:alert(1)",
     "data:text/html,hello",
-    "http://localhost/callback",
+    "http://localhost.evil.example/callback",
     "https://app.example.org/callback#fragment",
     "https://user@app.example.org/callback",
     "https://*.example.org/callback",
