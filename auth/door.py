@@ -10,7 +10,7 @@ from ..core.errors import Unauthenticated, Unavailable
 from ..core.permissions import GRANTABLE
 from ..core.types import Principal
 from .issuer import audiences_at, session_cookie
-from .seams import Permissions, Revocations
+from .seams import Permissions, Revocations, SignedIn
 
 
 class Tokens(Protocol):
@@ -25,29 +25,10 @@ class Tokens(Protocol):
         ...
 
 
-class Session(Protocol):
-    """A browser session that lives."""
-
-    @property
-    def id(self) -> str:
-        """Its id, which is not what the cookie holds."""
-        ...
-
-    @property
-    def user_id(self) -> str:
-        """Whose it is."""
-        ...
-
-    @property
-    def tenant_id(self) -> str:
-        """The person's tenant."""
-        ...
-
-
 class Sessions(Protocol):
     """Checks session cookies; see `sessions.service.Sessions`."""
 
-    async def verify(self, token: str) -> Session | None:
+    async def verify(self, token: str) -> SignedIn | None:
         """The session of this cookie's value; None if it is over or never was."""
         ...
 

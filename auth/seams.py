@@ -106,6 +106,30 @@ class AuditEntry:
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
+class SignedIn(Protocol):
+    """A browser session that lives."""
+
+    @property
+    def id(self) -> str:
+        """Its id, which is not what the cookie holds."""
+        ...
+
+    @property
+    def user_id(self) -> str:
+        """Whose it is."""
+        ...
+
+    @property
+    def tenant_id(self) -> str:
+        """The person's tenant."""
+        ...
+
+    @property
+    def proof(self) -> Proof:
+        """How and when they proved who they are."""
+        ...
+
+
 class AuditTrail(Protocol):
     """Where facts are written down."""
 

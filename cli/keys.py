@@ -8,28 +8,22 @@ from datetime import datetime
 from typing import Any
 
 import typer
-from pydantic import ValidationError
 
 from ..auth.api_keys.schemas import ApiKey, KeyOptions
 from ..auth.api_keys.service import ApiKeys
 from ..auth.local import LOCAL
-from ..core.errors import InvalidInput
 from ..core.settings import Settings
 from ..core.types import utc_now
-from ..store.engine import Database
-from ..store.migrate import prepare
+from ..store.migrate import open_database
 from .ending import DONE
 from .terminal import clean
 from .texts import say
+from .told import as_told
 
 
 async def make_key(told: Mapping[str, Any], *, as_json: bool) -> int:
     """Make a key and print it."""
-    try:
-        options = KeyOptions(**told)
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        raise InvalidInput(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from exc
+    options = as_told(KeyOptions, told)
     settings = Settings()
     async with _keys(settings) as keys:
         made = await keys.create(LOCAL, options)
@@ -59,12 +53,8 @@ async def revoke_key(key_id: str) -> int:
 
 @asynccontextmanager
 async def _keys(settings: Settings) -> AsyncIterator[ApiKeys]:
-    database = Database(settings.database_url)
-    try:
-        await prepare(database)
+    async with open_database(settings.database_url) as database:
         yield ApiKeys(database)
-    finally:
-        await database.close()
 
 
 def _line(key: ApiKey) -> str:

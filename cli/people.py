@@ -28,7 +28,7 @@ from ..core.settings import Settings
 from ..core.settings_auth import MailSettings
 from ..core.telemetry import configure_logs
 from ..store.engine import Database
-from ..store.migrate import prepare
+from ..store.migrate import open_database
 from .ending import DONE
 from .terminal import clean
 from .texts import language, say
@@ -130,15 +130,14 @@ class _Unsent:
 @asynccontextmanager
 async def _open(settings: Settings) -> AsyncIterator[_Desk]:
     configure_logs(settings.log)
-    database, hasher = Database(settings.database_url), Hasher(1)
+    hasher = Hasher(1)
     try:
-        await prepare(database)
-        desk = await _desk(settings, database, hasher)
-        yield desk
-        await desk.accounts.settle()
+        async with open_database(settings.database_url) as database:
+            desk = await _desk(settings, database, hasher)
+            yield desk
+            await desk.accounts.settle()
     finally:
         hasher.close()
-        await database.close()
 
 
 async def _desk(settings: Settings, database: Database, hasher: Hasher) -> _Desk:

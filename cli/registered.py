@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import typer
-from pydantic import ValidationError
 
 from ..auth.audit.service import Audit
 from ..auth.clients.schemas import DEVICE_CODE, ClientOptions, NewOAuthClient, OAuthClient
@@ -20,11 +19,11 @@ from ..auth.local import LOCAL
 from ..auth.verify.revocations import SqlRevocations
 from ..core.errors import InvalidInput
 from ..core.settings import Settings
-from ..store.engine import Database
-from ..store.migrate import prepare
+from ..store.migrate import open_database
 from .ending import DONE
 from .terminal import clean
 from .texts import say
+from .told import as_told
 
 _AT_ONCE: Final = 200
 _MOST_BYTES: Final = 64 * 1024
@@ -83,12 +82,8 @@ async def delete_client(client_id: str) -> int:
 
 @asynccontextmanager
 async def _clients() -> AsyncIterator[Clients]:
-    database = Database(Settings().database_url)
-    try:
-        await prepare(database)
+    async with open_database(Settings().database_url) as database:
         yield Clients(database, revocations=SqlRevocations(database), audit=Audit(database))
-    finally:
-        await database.close()
 
 
 async def _options(told: Mapping[str, Any], *, service: bool, jwks: Path | None) -> ClientOptions:
@@ -97,12 +92,7 @@ async def _options(told: Mapping[str, Any], *, service: bool, jwks: Path | None)
         wanted["grant_types"] = [DEVICE_CODE if grant == "device" else grant for grant in wanted["grant_types"]]
     if jwks is not None:
         wanted |= {"jwks": await asyncio.to_thread(_read, jwks), "auth_method": "private_key_jwt"}
-    try:
-        return ClientOptions(**wanted)
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise InvalidInput(f"{place}: {first['msg']}" if place else first["msg"]) from exc
+    return as_told(ClientOptions, wanted)
 
 
 def _read(path: Path) -> Any:

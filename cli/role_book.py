@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import typer
-from pydantic import ValidationError
 
 from ..auth.audit.service import Audit
 from ..auth.local import LOCAL
@@ -15,13 +14,14 @@ from ..auth.rbac.schemas import Role, RoleOptions
 from ..auth.rbac.service import Roles
 from ..auth.users.addresses import normal_email
 from ..auth.users.repository import find_by_email
-from ..core.errors import InvalidInput, NotFound
+from ..core.errors import NotFound
 from ..core.settings import Settings
 from ..store.engine import Database
-from ..store.migrate import prepare
+from ..store.migrate import open_database
 from .ending import DONE
 from .terminal import clean
 from .texts import say
+from .told import as_told
 
 
 async def show_roles(*, as_json: bool) -> int:
@@ -35,11 +35,7 @@ async def show_roles(*, as_json: bool) -> int:
 
 async def make_role(told: Mapping[str, Any], *, as_json: bool) -> int:
     """Make a role and say what it comes to."""
-    try:
-        options = RoleOptions(**told)
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        raise InvalidInput(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from exc
+    options = as_told(RoleOptions, told)
     async with _roles() as (_, roles):
         role = await roles.create(LOCAL, options)
     said = say("role_made", name=role.name, permissions=" ".join(role.effective) or "-")
@@ -67,14 +63,10 @@ async def assign(user: str, name: str, *, given: bool) -> int:
 
 @asynccontextmanager
 async def _roles() -> AsyncIterator[tuple[Database, Roles]]:
-    database = Database(Settings().database_url)
-    try:
-        await prepare(database)
+    async with open_database(Settings().database_url) as database:
         roles = Roles(database, audit=Audit(database))
         await roles.ensure(LOCAL.tenant_id)
         yield database, roles
-    finally:
-        await database.close()
 
 
 async def _id_of(database: Database, user: str) -> str:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import typer
 
 from ..auth.audit.service import Audit
@@ -14,8 +11,7 @@ from ..auth.signing.schedule import SHOWN
 from ..auth.signing.schemas import KeyState, SigningKey
 from ..auth.signing.sealing import Seal, secret_keys
 from ..core.settings import Settings
-from ..store.engine import Database
-from ..store.migrate import prepare
+from ..store.migrate import open_database
 from .ending import DONE
 from .terminal import clean
 from .texts import say
@@ -25,7 +21,7 @@ _MINUTE = "%Y-%m-%d %H:%M"
 
 async def show_signing_keys(*, as_json: bool) -> int:
     """List the keys, a line each."""
-    async with _database(Settings()) as database:
+    async with open_database(Settings().database_url) as database:
         keys = await service.list_keys(database)
     for key in keys:
         typer.echo(key.model_dump_json() if as_json else clean(_line(key)))
@@ -37,22 +33,12 @@ async def show_signing_keys(*, as_json: bool) -> int:
 async def rotate_keys(*, now: bool, as_json: bool) -> int:
     """Make a new key, and say when it signs."""
     settings = Settings()
-    async with _database(settings) as database:
+    async with open_database(settings.database_url) as database:
         seal = Seal(secret_keys(settings))
         ring = service.KeyRing(database, seal=seal, settings=settings.auth, audit=Audit(database))
         key = await ring.rotate(LOCAL.user_id, now=now)
     typer.echo(key.model_dump_json() if as_json else clean(_told(key)))
     return DONE
-
-
-@asynccontextmanager
-async def _database(settings: Settings) -> AsyncIterator[Database]:
-    database = Database(settings.database_url)
-    try:
-        await prepare(database)
-        yield database
-    finally:
-        await database.close()
 
 
 def _told(key: SigningKey) -> str:

@@ -14,7 +14,7 @@ from ..auth.issuer import issuer_of
 from ..core.errors import ConfigError
 from ..core.settings import Settings
 from ..store.engine import Database
-from ..store.migrate import prepare
+from ..store.migrate import open_database
 from . import errors, health
 from .account import error_pages
 from .identity import identity_routers
@@ -47,14 +47,13 @@ def create_auth_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        database = Database(settings.database_url)
-        try:
-            await prepare(database)
-            async with open_api_keys(database) as keys, at_the_door(app, auth, settings, database):
-                app.state.runtime, app.state.api_keys = AuthRuntime(database=database), keys
-                yield
-        finally:
-            await database.close()
+        async with (
+            open_database(settings.database_url) as database,
+            open_api_keys(database) as keys,
+            at_the_door(app, auth, settings, database),
+        ):
+            app.state.runtime, app.state.api_keys = AuthRuntime(database=database), keys
+            yield
 
     app = FastAPI(title="CodeLab sign-in", version=version(), lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.auth = auth

@@ -13,7 +13,7 @@ from ..auth.seams import Authenticator
 from ..core.settings import Settings
 from ..runtime.llm import ModelGateway, open_gateway
 from ..store.engine import Database
-from ..store.migrate import prepare
+from ..store.migrate import open_database
 from . import errors, health
 from .layers import authenticator, surround
 from .modes import at_the_door
@@ -38,13 +38,12 @@ async def open_llm_runtime(settings: Settings) -> AsyncIterator[LlmRuntime]:
     Raises:
         ConfigError: The settings do not allow a start, or PostgreSQL is not at head (`codelab db upgrade`).
     """
-    database = Database(settings.database_url)
-    try:
-        await prepare(database)
-        async with open_gateway(settings, database) as llm, open_api_keys(database) as keys:
-            yield LlmRuntime(database=database, llm=llm, keys=keys)
-    finally:
-        await database.close()
+    async with (
+        open_database(settings.database_url) as database,
+        open_gateway(settings, database) as llm,
+        open_api_keys(database) as keys,
+    ):
+        yield LlmRuntime(database=database, llm=llm, keys=keys)
 
 
 def create_llm_app(settings: Settings | None = None, *, auth: Authenticator | None = None) -> FastAPI:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from contextlib import closing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,17 @@ async def prepare(database: Database) -> None:
         await asyncio.to_thread(_upgrade_sqlite, database)
     elif await current_revision(database) != head_revision():
         raise ConfigError("The database schema is not at head; run `codelab db upgrade` and start again")
+
+
+@asynccontextmanager
+async def open_database(url: str) -> AsyncIterator[Database]:
+    """Open a database that is ready for use; raises as `prepare` does."""
+    database = Database(url)
+    try:
+        await prepare(database)
+        yield database
+    finally:
+        await database.close()
 
 
 async def upgrade(database: Database) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from authlib.oauth2.rfc6749 import AccessDeniedError, OAuth2Error
 
 from ...store.engine import Database
 from ...store.models import UserRow
-from ..seams import AuditEntry, Proof
+from ..seams import AuditEntry, SignedIn
 from .asking import AuthorizationRequest, read_asked
 from .codes import Asked, add_code
 from .consent import ConsentAsk, allowed_before, remember
@@ -20,30 +19,6 @@ from .redirects import host_of, with_parameters
 from .registry import open_server
 from .requests import OAuthRequest
 from .server import OAuthParts, Server
-
-
-class SignedIn(Protocol):
-    """A browser session that lives."""
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-        ...
-
-    @property
-    def user_id(self) -> str:
-        """Whose it is."""
-        ...
-
-    @property
-    def tenant_id(self) -> str:
-        """The person's tenant."""
-        ...
-
-    @property
-    def proof(self) -> Proof:
-        """How and when they proved who they are."""
-        ...
 
 
 @dataclass(frozen=True)

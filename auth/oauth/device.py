@@ -26,7 +26,7 @@ from .server import OAuthParts, Server
 from .tokens import target_of
 
 if TYPE_CHECKING:  # it knows of all endpoints, this one among them
-    from .authorization import SignedIn
+    from ..seams import SignedIn
 
 ALPHABET: Final = "BCDFGHJKLMNPQRSTVWXZ"
 """Letters that nobody confuses, and that make no words (RFC 8628, 6.1)."""
