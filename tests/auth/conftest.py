@@ -1,9 +1,20 @@
-"""Accounts over a SQLite file; `both` runs a test on PostgreSQL, too."""
+"""A database at head, and accounts over one: the test runs on SQLite and on PostgreSQL, `people` on SQLite alone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
 
 import pytest
 
 from codelab.store.engine import Database
 from tests.support.people import open_people
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url)
+    yield database
+    await database.close()
 
 
 @pytest.fixture
@@ -15,8 +26,6 @@ async def people(sqlite_url: str):
 
 
 @pytest.fixture
-async def both(database_url: str):
-    database = Database(database_url)
+async def both(database: Database):
     async with open_people(database) as people:
         yield people
-    await database.close()

@@ -34,13 +34,6 @@ class Time:
 
 
 @pytest.fixture
-async def database(database_url: str):
-    database = Database(database_url)
-    yield database
-    await database.close()
-
-
-@pytest.fixture
 def time() -> Time:
     return Time()
 

@@ -46,13 +46,6 @@ class Statements:
 
 
 @pytest.fixture
-async def database(database_url: str):
-    database = Database(database_url)
-    yield database
-    await database.close()
-
-
-@pytest.fixture
 def clock() -> Clock:
     return Clock()
 

@@ -23,13 +23,6 @@ LOCKED = pytest.raises(Conflict, match="make another administrator first")
 
 
 @pytest.fixture
-async def database(database_url: str):
-    database = Database(database_url)
-    yield database
-    await database.close()
-
-
-@pytest.fixture
 def audit(database: Database) -> Audit:
     return Audit(database)
 

@@ -19,13 +19,6 @@ from tests.support.tokens import MIDNIGHT, Clock
 
 
 @pytest.fixture
-async def database(database_url: str):
-    database = Database(database_url)
-    yield database
-    await database.close()
-
-
-@pytest.fixture
 def clock() -> Clock:
     return Clock()
 
