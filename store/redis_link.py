@@ -151,6 +151,34 @@ class Outbox:
                 await pipe.execute()
 
 
+async def hear(client: Redis, channel: str, *, begun: Callable[[], None], told: Callable[[bytes], None]) -> None:
+    """Read a channel until the connection is lost; a silence is asked about.
+
+    Args:
+        client: Listens.
+        channel: Its name.
+        begun: Called once it listens: what was said before was missed.
+        told: Called with each message.
+
+    Raises:
+        TimeoutError: Nobody answers any more; `RedisError` and `OSError` come as they are.
+    """
+    async with client.pubsub() as listening:
+        await listening.subscribe(channel)
+        silent = 0
+        while True:
+            heard = await listening.get_message(timeout=BLOCK_S)
+            silent = 0 if heard else silent + 1
+            if silent > 1:
+                raise TimeoutError("no answer to a ping")
+            if heard is None:
+                await listening.ping()
+            elif heard["type"] == "subscribe":
+                begun()
+            elif heard["type"] == "message":
+                told(heard["data"])
+
+
 async def end(task: asyncio.Task[None]) -> None:
     """Cancel a task and wait until it is gone; on Python 3.11 the client can swallow a cancellation."""
     while not task.done():

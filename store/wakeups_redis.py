@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 from redis.asyncio import Redis
 
-from .redis_link import BLOCK_S, Link, Outbox, end
+from .redis_link import Link, Outbox, end, hear
 from .wakeups import MemoryWakeups
 
 _READY: Final = "ready"
@@ -73,23 +73,14 @@ class RedisWakeups:
         self._outbox.put(lambda pipe: pipe.publish(self._channel, message))
 
     async def _listen(self) -> None:
-        async with self._client.pubsub() as channel:
-            await channel.subscribe(self._channel)
-            silent = 0
-            while True:
-                told = await channel.get_message(timeout=BLOCK_S)
-                silent = 0 if told else silent + 1
-                if silent > 1:
-                    raise TimeoutError("no answer to a ping")
-                if told is None:
-                    await channel.ping()
-                elif told["type"] == "subscribe":
-                    self._link.works(self._PART)
-                    asyncio.get_running_loop().call_soon(self._here.look)
-                elif told["type"] == "message":
-                    self._hear(told["data"].decode(errors="replace"))
+        await hear(self._client, self._channel, begun=self._begun, told=self._hear)
 
-    def _hear(self, message: str) -> None:
+    def _begun(self) -> None:
+        self._link.works(self._PART)
+        asyncio.get_running_loop().call_soon(self._here.look)
+
+    def _hear(self, data: bytes) -> None:
+        message = data.decode(errors="replace")
         what, _, rest = message.partition(" ")
         origin, _, run_id = rest.partition(" ")
         if origin == self._origin:

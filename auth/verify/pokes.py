@@ -10,7 +10,7 @@ from typing import Final
 from redis.asyncio import Redis
 
 from ...core.types import new_id
-from ...store.redis_link import BLOCK_S, Link, Outbox, connect, end
+from ...store.redis_link import Link, Outbox, connect, end, hear
 
 
 class Pokes:
@@ -55,21 +55,15 @@ class RedisPokes(Pokes):
         await self._link.keep(self._PART, self._listen)
 
     async def _listen(self) -> None:
-        async with self._client.pubsub() as channel:
-            await channel.subscribe(self._channel)
-            silent = 0
-            while True:
-                heard = await channel.get_message(timeout=BLOCK_S)
-                silent = 0 if heard else silent + 1
-                if silent > 1:
-                    raise TimeoutError("no answer to a ping")
-                if heard is None:
-                    await channel.ping()
-                elif heard["type"] == "subscribe":
-                    self._link.works(self._PART)
-                    self.told.set()
-                elif heard["type"] == "message" and heard["data"] != self._origin.encode():
-                    self.told.set()
+        await hear(self._client, self._channel, begun=self._begun, told=self._hear)
+
+    def _begun(self) -> None:
+        self._link.works(self._PART)
+        self.told.set()
+
+    def _hear(self, origin: bytes) -> None:
+        if origin != self._origin.encode():
+            self.told.set()
 
 
 @asynccontextmanager
