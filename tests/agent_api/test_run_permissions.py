@@ -22,6 +22,7 @@ from codelab.llm.scripted import Reply, Script, ScriptedCall, ScriptedChatModel
 from codelab.runtime.compose import build_runtime
 from codelab.server.app import create_app
 from codelab.store.models import CronRow, RunRow
+from tests.support.agent_server import eventually
 
 WRITE = ScriptedCall(name="write_file", args={"path": "note.txt", "content": "hello\n"})
 SAID = (
@@ -186,10 +187,17 @@ async def test_who_decides_lends_the_run_nothing_and_takes_nothing(both: Api, wh
 
 
 async def fire(both: Api, cron: str) -> RunRow:
+    """Make a cron due and wait for its run; the runtime's own clock may be faster than the call here."""
+    before = {row.id for row in await both.rows()}
+
+    async def begun() -> bool:
+        return not before >= {row.id for row in await both.rows()}
+
     async with both.runtime.database.transaction() as session:
         due = update(CronRow).where(CronRow.id == cron).values(next_run_at=utc_now() - timedelta(seconds=1))
         await session.execute(due)
-    assert await both.runtime.agent.crons.fire_due() == 1
+    await both.runtime.agent.crons.fire_due()
+    await eventually(begun, "the cron's run")
     await both.rested()
     return (await both.rows())[-1]
 
