@@ -209,7 +209,7 @@ async def age(agent: AgentRuntime, thread: str, *, minutes: float, used: bool = 
 
 
 async def swept(agent: AgentRuntime, api: httpx.AsyncClient, thread: str, *, left: int) -> None:
-    """Sweep, until the history of a thread has this length; the runtime's own clock may be faster than the call here."""
+    """Sweep, until a thread has this much history; the runtime's own clock may be faster than the call here."""
 
     async def done() -> bool:
         answer = await api.post(f"{thread}/history", json={"limit": 10})
