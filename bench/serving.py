@@ -1,4 +1,4 @@
-"""Our service in a process of its own, as a person runs it, and a client that takes turns as a page does.
+"""Our service in a process of its own, served as `codelab serve` does it, and a client that takes turns as a page does.
 
 `python -m bench.serving FOLDER DATABASE THREADS LONG` serves with the scripted model, prints its port and the threads
 it made (with a long history if LONG is 1), and ends with its standard input.
@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
+import logging
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from pydantic import SecretStr
+from uvicorn.loops.auto import auto_loop_factory
 
 from bench.scripts import ClockedChatModel, long_history, scripted
 from bench.wire import Wire
 from codelab.auth.local import LOCAL
+from codelab.cli.listening import Server, listen
 from codelab.core.settings import DatabaseSettings, ServerSettings, Settings
 from codelab.llm.models import StaticModels
 from codelab.runtime.compose import Runtime, build_runtime
@@ -100,29 +101,29 @@ async def _threads(runtime: Runtime, folder: Path, count: int, *, long: bool) ->
     return made
 
 
-async def _serve(folder: Path, database: str, count: int, *, long: bool) -> None:
+async def _serve(folder: Path, database: str, count: int, *, long: bool) -> int:
     settings = Settings(
         data_dir=folder / "data",
         database=DatabaseSettings(url=database),
-        server=ServerSettings(token=SecretStr(TOKEN)),
+        server=ServerSettings(port=0, token=SecretStr(TOKEN)),
         _env_file=None,
     )
     app = create_app(
         settings, runtime=build_runtime(settings, models=StaticModels(ClockedChatModel(script=scripted().script)))
     )
-    with socket.socket(proto=socket.IPPROTO_TCP) as listener:  # else asyncio leaves Nagle on: 40 ms a request
-        listener.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
-        serving = asyncio.create_task(server.serve([listener]))
-        while not server.started:  # noqa: ASYNC110 - uvicorn tells by a flag only
-            await asyncio.sleep(0.01)
+
+    async def welcome(server: Server) -> bool:
         made = await _threads(app.state.runtime, folder, count, long=long)
-        sys.stdout.write(json.dumps({"port": listener.getsockname()[1], "threads": made}) + "\n")
+        sys.stdout.write(json.dumps({"port": server.port, "threads": made}) + "\n")
         sys.stdout.flush()
         await asyncio.to_thread(sys.stdin.read)
         server.should_exit = True
-        await serving
+        return True
+
+    return await listen(app, settings, welcome)
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), long=sys.argv[4] == "1"))
+    logging.disable(logging.INFO)
+    with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+        runner.run(_serve(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), long=sys.argv[4] == "1"))
