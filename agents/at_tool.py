@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import structlog
 from langchain.agents.middleware import AgentMiddleware
@@ -32,6 +32,7 @@ from .state import Approved, GateState
 
 Result = ToolMessage | Command[Any]
 Handler = Callable[[ToolCallRequest], Awaitable[Result]]
+STARTED: Final = "tool.started"
 log = structlog.get_logger(__name__)
 
 
@@ -168,3 +169,14 @@ class ToolErrorMiddleware(AgentMiddleware[GateState, Any, Any]):
                 raise
             log.warning("tool_failed", tool=request.tool_call["name"], error=repr(exc))
             return error_message(request, f"Error: {type(exc).__name__}: {exc}. Check the arguments and try again.")
+
+
+def announced(request: ToolCallRequest, handler: Handler) -> Awaitable[Result]:
+    """Say on the custom stream that a call begins, with the arguments that really run.
+
+    LangGraph's own stream of tools is a second listener to every token of the model, and hands on the whole state.
+    """
+    call = request.tool_call
+    told = {"type": STARTED, "tool_call_id": call["id"], "name": call["name"], "args": call["args"]}
+    request.runtime.stream_writer(told)
+    return handler(request)

@@ -14,7 +14,7 @@ from ..core.context import RunSettings
 from ..core.settings import AgentsSettings
 from ..tools.context import Models
 from ..tools.registry import grant_for, specs_for
-from .at_tool import JournalMiddleware, PolicyMiddleware, ToolErrorMiddleware
+from .at_tool import JournalMiddleware, PolicyMiddleware, ToolErrorMiddleware, announced
 from .briefing import BriefingMiddleware
 from .gate import ApprovalMiddleware
 from .handoff import make_switch_tool
@@ -84,6 +84,6 @@ def middleware_of(spec: AgentSpec, *, host: Host, limits: Limits) -> list[AgentM
         AgentLayers(
             gate,
             at_model=[layer.awrap_model_call for layer in (turn, gate, briefing)],
-            at_tool=[layer.awrap_tool_call for layer in acting],
+            at_tool=[*(layer.awrap_tool_call for layer in acting), announced],
         )
     ]

@@ -20,6 +20,7 @@ from .speech import Speech, whole_message
 
 _NOT_STATE = frozenset({"messages", "__interrupt__"})
 _SWITCHED = "agent.switched"
+_STARTED = "tool.started"
 
 Part = Mapping[str, Any]
 
@@ -53,7 +54,6 @@ class Translator:
             "updates": self._update,
             "custom": self._custom,
             "values": self._values,
-            "tools": self._tool,
         }
 
     def feed(self, part: Part) -> list[NewEvent]:
@@ -143,6 +143,8 @@ class Translator:
         value = {key: plain(item) for key, item in data.items() if key != "type"}
         if data["type"] == _SWITCHED:
             return [NewEvent(_SWITCHED, value)]
+        if data["type"] == _STARTED:
+            return [] if value.get("tool_call_id") in self._results else [NewEvent(_STARTED, value)]
         return [NewEvent("custom", {"name": data["type"], "value": value})]
 
     def _values(self, namespace: tuple[str, ...], data: Any) -> list[NewEvent]:
@@ -153,16 +155,6 @@ class Translator:
             return []
         self.state = state
         return [NewEvent("state", state)]
-
-    def _tool(self, _namespace: tuple[str, ...], data: Any) -> list[NewEvent]:
-        if data["event"] != "tool-started" or data["tool_call_id"] in self._results:
-            return []
-        call = {
-            "tool_call_id": data["tool_call_id"],
-            "name": data["tool_name"],
-            "args": plain(data.get("input") or {}),
-        }
-        return [NewEvent("tool.started", call)]
 
     def _speaker(self, namespace: tuple[str, ...]) -> str | None:
         return namespace[0].partition(":")[0] if namespace else None

@@ -31,7 +31,7 @@ from .fold import fold
 from .outcome import WAITS, Outcome, describe, may_ask_again, settle
 from .stream import Translator
 
-MODES: Final = ("messages", "updates", "custom", "values", "tools")
+MODES: Final = ("messages", "updates", "custom", "values")
 _WHY = {RunStatus.TIMEOUT: "the run took too long", RunStatus.ERROR: "the run failed"}
 _WHY_CANCELLED: Final = "the person stopped the run"
 _TURNS, _THREADS, _WORKSPACES = table_of(TurnRow), table_of(ThreadRow), table_of(WorkspaceRow)
@@ -143,8 +143,7 @@ class TurnWork:
         self._desk.record(delivery.events)
         if lets_run(claimed.run.resume):
             driver.hooks.going_on(claimed)
-        astream: Any = self._graph.astream  # the mode "tools" is missing from its signature
-        parts = astream(
+        parts = self._graph.astream(
             delivery.input,
             self._config,
             context=driver.contexts.context(claimed),

@@ -1,5 +1,6 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,8 @@ class Lab:
         return await self.rt.log.read(self.thread_id)
 
     async def types(self) -> list[str]:
-        return [event.type for event in await self.events()]
+        """The kinds in order; how many records a text came in is a matter of time."""
+        return [kind for kind, _ in groupby(event.type for event in await self.events())]
 
     async def messages(self) -> list[tuple[str, str]]:
         return [(m.role, m.content) for m in await self.rt.threads.messages(ME, self.thread_id)]

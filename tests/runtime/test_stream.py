@@ -119,9 +119,8 @@ def test_commands_from_tools_carry_their_messages() -> None:
 
 
 def test_started_tells_the_arguments_that_really_run() -> None:
-    started = {"event": "tool-started", "tool_call_id": "c1", "tool_name": "touch", "input": {"path": "edited"}}
-    finished = {"event": "tool-finished", "tool_call_id": "c1", "output": "x"}
-    events = feed([part("tools", started), part("tools", finished)])
+    started = {"type": "tool.started", "tool_call_id": "c1", "name": "touch", "args": {"path": "edited"}}
+    events = feed([part("custom", started)])
     assert events[1:] == [("tool.started", {"tool_call_id": "c1", "name": "touch", "args": {"path": "edited"}})]
 
 
@@ -176,7 +175,7 @@ def test_usage_adds_up_and_unknown_parts_are_ignored() -> None:
 
 def test_what_stands_in_the_log_is_not_said_again() -> None:
     translator = Translator(messages=["m1"], results=["c1"])
-    started = {"event": "tool-started", "tool_call_id": "c1", "tool_name": "touch", "input": {}}
+    started = {"type": "tool.started", "tool_call_id": "c1", "name": "touch", "args": {}}
     message = AIMessage("x", id="m1", tool_calls=[CALL])
-    parts = [chunk("x"), chunk(last=True), part("updates", {"model": {"messages": [message]}}), part("tools", started)]
+    parts = [chunk("x"), chunk(last=True), part("updates", {"model": {"messages": [message]}}), part("custom", started)]
     assert kinds(feed(parts, translator)) == []

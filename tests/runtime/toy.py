@@ -19,6 +19,8 @@ from langgraph.graph.message import add_messages
 from langgraph.types import Command, interrupt
 from typing_extensions import TypedDict
 
+from codelab.agents.at_tool import announced
+
 KINDS = ["approve", "edit", "reject", "respond"]
 
 
@@ -110,6 +112,9 @@ class Gate(AgentMiddleware):
                 text = decision.get("message") or "rejected"
                 messages.append(ToolMessage(text, tool_call_id=c["id"], name=c["name"], status=status))
         return {"messages": messages} if messages else None
+
+    async def awrap_tool_call(self, request: Any, handler: Any) -> Any:
+        return await announced(request, handler)
 
 
 class State(TypedDict):
