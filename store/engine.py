@@ -19,6 +19,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from ..core.errors import ConfigError
 from .containment import SQLITE_FUNCTION, holds_text
+from .parking import Parking
 from .prepared import Direct, Session
 from .sqlite import InlineConnection, OneTripConnection, open_connection
 from .texts import dump_json
@@ -59,6 +60,7 @@ class Database:
         self.in_memory = self.is_sqlite and self.url.database in {None, "", ":memory:"}
         self._keeper: sqlite3.Connection | None = None
         self.engine = self._engine()
+        self._parking = Parking(self.engine)
         self._read = async_sessionmaker(self.engine, class_=Session, expire_on_commit=False)
         writing = self.engine.execution_options(**{_WRITE: True})
         self._write = async_sessionmaker(writing, class_=Session, expire_on_commit=False)
@@ -115,16 +117,14 @@ class Database:
     @asynccontextmanager
     async def direct(self, *, write: bool = True) -> AsyncIterator[Direct]:
         """Open a transaction for prepared statements alone; it ends as `transaction` does, or as `read`."""
-        async with self.turn() if write or self.in_memory else nullcontext():
-            direct = Direct(await self.engine.raw_connection(), self.engine.dialect)
-            try:
-                if write and self.is_sqlite:
-                    await direct.run("BEGIN IMMEDIATE", ())
-                yield direct
-                if write:
-                    await direct.driver.commit()
-            finally:
-                await asyncio.shield(direct.close())
+        async with self.turn() if write or self.in_memory else nullcontext(), self._parking.lend() as direct:
+            if write and self.is_sqlite:
+                await direct.run("BEGIN IMMEDIATE", ())
+            yield direct
+            if write:
+                await direct.driver.commit()
+            elif not self.is_sqlite:
+                await direct.driver.rollback()
 
     def turn(self) -> AbstractAsyncContextManager[Any]:
         """Wait for this process's turn to write: for a writer that has a connection of its own."""
@@ -132,6 +132,7 @@ class Database:
 
     async def close(self) -> None:
         """Give every connection back."""
+        await self._parking.close()
         await self.engine.dispose()
         if self._keeper is not None:
             self._keeper.close()

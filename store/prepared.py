@@ -157,10 +157,14 @@ class Direct(Transaction):
     Args:
         connection: As the pool gives it.
         dialect: Of the database.
+
+    Attributes:
+        gone: Whether the connection turned out to be lost.
     """
 
     def __init__(self, connection: PoolProxiedConnection, dialect: Dialect) -> None:
         self.dialect = dialect
+        self.gone = False
         self._pooled = connection
         self.driver: Any = connection.driver_connection
 
@@ -172,6 +176,7 @@ class Direct(Transaction):
         return self.driver
 
     async def _invalidate(self, exc: BaseException) -> None:
+        self.gone = True
         await greenlet_spawn(self._pooled.invalidate, exc)
 
 
