@@ -1,4 +1,4 @@
-"""Connections between two transactions of prepared statements: a pool takes longer to lend one than SQLite to use it."""
+"""Connections between two transactions of prepared statements: to lend one takes a pool longer than SQLite works."""
 
 from __future__ import annotations
 
