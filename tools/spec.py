@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from langchain_core.tools import BaseTool
+from pydantic import BaseModel
 
 from ..core.types import ToolGroup
 
@@ -21,6 +22,7 @@ PERMISSIONS: Final[Mapping[ToolGroup, str]] = {
     ToolGroup.FLOW: "runs:write",
 }
 """What whoever started the run must hold for a call of each group; one that changes files needs to write them too."""
+_INJECTED: Final = "runtime"
 CHANGES_FILES: Final = PERMISSIONS[ToolGroup.EDIT]
 
 
@@ -64,6 +66,13 @@ class ToolSpec:
     touches: Callable[[Mapping[str, Any]], Touched] = _nothing
     action: Callable[[Mapping[str, Any]], str] = lambda _args: ""
     groups: Mapping[str, ToolGroup] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Leave what is injected out of dumps: LangChain dumps the arguments of every call, and drops what it got."""
+        schema = self.tool.args_schema
+        if isinstance(schema, type) and issubclass(schema, BaseModel) and _INJECTED in schema.model_fields:
+            schema.model_fields[_INJECTED].exclude = True
+            schema.model_rebuild(force=True)
 
     @property
     def name(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel
 
 from ...core.types import ApprovalStatus
@@ -39,10 +39,11 @@ async def get_approval(approval_id: str, principal: ApprovalReader, runtime: Cur
     return await runtime.approvals.get(principal, approval_id)
 
 
-@router.post("/{approval_id}")
-async def decide(approval_id: str, body: Decision, principal: ApprovalWriter, runtime: CurrentRuntime) -> Decided:
+@router.post("/{approval_id}", response_model=Decided)
+async def decide(approval_id: str, body: Decision, principal: ApprovalWriter, runtime: CurrentRuntime) -> Response:
     """Decide one call; the turn goes on when all calls of its step are decided."""
     approval, replayed = await runtime.approvals.decide(
         principal, approval_id, body.decision, arguments=body.arguments, message=body.message
     )
-    return Decided(approval=approval, replayed=replayed)
+    answer = Decided(approval=approval, replayed=replayed)
+    return Response(answer.model_dump_json(), media_type="application/json")

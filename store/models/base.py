@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, MetaData, String, Table
+from sqlalchemy import JSON, DateTime, Dialect, ForeignKey, MetaData, String, Table, inspect
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm.attributes import instance_dict
 from sqlalchemy.types import TypeDecorator
 
 NAMES = {
@@ -52,6 +53,16 @@ class Base(DeclarativeBase):
         dict[str, Any]: Json,
         list[Any]: Json,
     }
+
+    def __init__(self, **values: Any) -> None:
+        """Make a row that is new: there is nothing whose change SQLAlchemy would have to track.
+
+        Raises:
+            TypeError: There is no such column.
+        """
+        if unknown := values.keys() - inspect(type(self)).columns.keys():
+            raise TypeError(f"{type(self).__name__} has no {', '.join(sorted(unknown))}")
+        instance_dict(self).update(values)
 
 
 def table_of(kind: type[Base]) -> Table:
