@@ -1,4 +1,4 @@
-"""Group commit: what a run says reaches the log within 50 ms, much of it or a new message at once, no token alone.
+"""Group commit: what a run says reaches the log within 50 ms, a new message within 8, much of it at once.
 
 Tokens that wait together are logged as one: a record costs each of its readers more than its letters do.
 """
@@ -16,9 +16,11 @@ from ...store.records import NewEvent
 from .joining import joined
 
 WINDOW_S: Final = 0.05
+BRIEF_S: Final = 0.008
+"""A reader cannot see this wait; what a quick model says in it, perhaps all, is one transaction and not two."""
 MANY: Final = 500
 """Records that do not wait for more: live readers are handed as many and have room for a few times that."""
-_URGENT: Final = frozenset({"text.start", "attempt_superseded"})
+_BEGINS: Final = frozenset({"text.start", "attempt_superseded"})
 
 
 class Recorder:
@@ -35,6 +37,7 @@ class Recorder:
         self._buffer: list[NewEvent] = []
         self._flushing: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
+        self._soon: asyncio.TimerHandle | None = None
         self._committing = False
 
     def keep(self, events: Iterable[NewEvent]) -> None:
@@ -48,8 +51,10 @@ class Recorder:
         fresh = self._buffer[before:]
         if not fresh:
             return
-        if len(self._buffer) >= MANY or any(event.type in _URGENT for event in fresh):
+        if len(self._buffer) >= MANY:
             self._hurry.set()
+        elif self._soon is None and any(event.type in _BEGINS for event in fresh):
+            self._soon = asyncio.get_running_loop().call_later(BRIEF_S, self._hurry.set)
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush_soon())
         elif self._flushing.done():
@@ -58,12 +63,11 @@ class Recorder:
 
     def rest(self) -> list[NewEvent]:
         """Hand over what is left, for the run's closing transaction. `settle` first."""
-        left, self._buffer = self._buffer, []
-        return joined(left)
+        return joined(self._take())
 
     def drop(self) -> None:
         """Forget what is buffered: the run is over, or no longer ours."""
-        self._buffer = []
+        self._take()
         if self._flushing is not None:
             if not self._committing:
                 self._flushing.cancel()
@@ -86,13 +90,21 @@ class Recorder:
     async def _flush_soon(self) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._hurry.wait(), self._window_s)
-        self._hurry.clear()
         await self._commit()
         if self._buffer and self._flushing is asyncio.current_task():  # said while that was written, perhaps the last
             self._flushing = asyncio.create_task(self._flush_soon())
 
-    async def _commit(self) -> None:
+    def _take(self) -> list[NewEvent]:
+        """Empty the buffer: nobody is in a hurry any more."""
         events, self._buffer = self._buffer, []
+        self._hurry.clear()
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
+        return events
+
+    async def _commit(self) -> None:
+        events = self._take()
         if not events:
             return
         self._committing = True
