@@ -145,7 +145,13 @@ class PostgresSaver(Fenced, AsyncPostgresSaver):
 
     async def drop_namespaces(self, thread_id: str) -> None:
         """Drop the checkpoints of all sub-graphs."""
-        await self._do(sql.DELETE_NAMESPACES, thread=thread_id)
+        self.fence()
+        leases = [] if self.lease is None else [(1, self.lease)]
+        params = _leases(leases) | {"number": len(leases), "thread": thread_id}
+        async with self.conn.connection() as connection:
+            cursor = await connection.execute(sql.DELETE_NAMESPACES.encode(), params)
+            if await cursor.fetchone() is None:
+                raise lost()
 
     async def _do(self, statement: str, **params: Any) -> None:
         async with self._proved() as connection:

@@ -60,11 +60,21 @@ PROVE: Final = _HELD.format(skip="")
 ADD_WRITER: Final = "ALTER TABLE checkpoint_writes ADD COLUMN IF NOT EXISTS run_id TEXT"
 """A column of ours, which tells which run wrote."""
 
-DELETE_NAMESPACES: Final = """
-WITH a AS (DELETE FROM checkpoints WHERE thread_id = %(thread)s AND checkpoint_ns <> ''),
-     b AS (DELETE FROM checkpoint_blobs WHERE thread_id = %(thread)s AND checkpoint_ns <> '')
-DELETE FROM checkpoint_writes WHERE thread_id = %(thread)s AND checkpoint_ns <> ''
+_DELETE_NAMESPACES: Final = """
+WITH held AS MATERIALIZED (
+    SELECT 0 AS n UNION ALL SELECT * FROM ({held}
+    ) AS proved
+), a AS (
+    DELETE FROM checkpoints USING held WHERE n = %(number)s AND thread_id = %(thread)s AND checkpoint_ns <> ''
+), b AS (
+    DELETE FROM checkpoint_blobs USING held WHERE n = %(number)s AND thread_id = %(thread)s AND checkpoint_ns <> ''
+), c AS (
+    DELETE FROM checkpoint_writes USING held WHERE n = %(number)s AND thread_id = %(thread)s AND checkpoint_ns <> ''
+)
+SELECT n FROM held WHERE n = %(number)s
 """
+DELETE_NAMESPACES: Final = _DELETE_NAMESPACES.format(held=PROVE)
+"""Number 0 needs no lease; no row means that it is lost."""
 
 COPY: Final = """
 WITH a AS (
