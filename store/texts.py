@@ -6,6 +6,9 @@ import json
 import math
 from typing import Any, Final
 
+import orjson
+
+_AS_JSON: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 _SUSPECT: Final = ("\\u0000", "\\ud", "NaN", "Infinity")
 
 
@@ -32,10 +35,24 @@ def dump_json(value: Any, *, escaped: bool = True) -> str:
         value: What to serialise; what JSON does not know becomes its text.
         escaped: Write letters beyond ASCII as escapes.
     """
-    text = json.dumps(value, separators=(",", ":"), default=str, ensure_ascii=escaped)
+    text = _quickly(value)
+    if text is None or (escaped and not text.isascii()):
+        text = json.dumps(value, separators=(",", ":"), default=str, ensure_ascii=escaped)
     if is_suspect(text) or not (escaped or _encodes(text)):
         return json.dumps(_clean(json.loads(text)), separators=(",", ":"), ensure_ascii=escaped)
     return text
+
+
+def _quickly(value: Any) -> str | None:
+    """Serialise what orjson writes as the standard library does; None where it refuses or would write it otherwise."""
+    try:
+        return orjson.dumps(value, _foreign, _AS_JSON).decode()
+    except TypeError:  # a key that is no text, half of a character, a number beyond 64 bits
+        return None
+
+
+def _foreign(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else str(value)
 
 
 def is_suspect(text: str) -> bool:
