@@ -1,4 +1,4 @@
-"""JSON text is what the standard library would write, for whatever can be said, and holds nothing a database refuses."""
+"""JSON text is what the standard library would write, whatever is said, and holds nothing that a database refuses."""
 
 import json
 from datetime import UTC, datetime
