@@ -10,7 +10,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import WRITES_IDX_MAP, ChannelVersions, Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.memory import InMemorySaver
 
-from .checkpoints_fence import Fenced, checked, is_delta, writer
+from .checkpoints_fence import Fenced, checked, is_delta, signed, writer
 from .serde import make_serde
 
 _Place = tuple[str, str, str]
@@ -35,6 +35,7 @@ class MemorySaver(Fenced, InMemorySaver):
         self.fence()
         return await super().aput(config, checkpoint, metadata, new_versions)
 
+    @signed
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:

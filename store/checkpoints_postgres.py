@@ -30,7 +30,7 @@ from psycopg_pool import AsyncConnectionPool
 from . import checkpoints_postgres_sql as sql
 from .checkpoints_batch import Batches
 from .checkpoints_columns import Blobs, Numbers, Texts, teach
-from .checkpoints_fence import Fence, Fenced, checked, lost, no_fence, writer
+from .checkpoints_fence import Fence, Fenced, checked, lost, no_fence, signed, writer
 from .lease import Lease
 from .serde import make_serde
 from .texts import clean_text, dump_json
@@ -101,6 +101,7 @@ class PostgresSaver(Fenced, AsyncPostgresSaver):
         )
         return {"configurable": {"thread_id": thread_id, "checkpoint_ns": namespace, "checkpoint_id": checkpoint["id"]}}
 
+    @signed
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:

@@ -26,7 +26,7 @@ from langgraph.checkpoint.sqlite.utils import search_where
 
 from . import checkpoints_sqlite_work as work
 from .checkpoints_batch import Batches
-from .checkpoints_fence import Fenced, checked, lost, writer
+from .checkpoints_fence import Fenced, checked, lost, signed, writer
 from .lease import Lease
 from .serde import make_serde
 from .sqlite import SteadyConnection
@@ -118,6 +118,7 @@ class SqliteSaver(Fenced, AsyncSqliteSaver):
         thread_id, namespace = config["configurable"]["thread_id"], place[1]
         return {"configurable": {"thread_id": thread_id, "checkpoint_ns": namespace, "checkpoint_id": checkpoint["id"]}}
 
+    @signed
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:

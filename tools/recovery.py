@@ -17,7 +17,7 @@ from .context import JournalEntry
 from .plans import plan
 from .spec import Effect, ToolSpec
 from .textfile import short_hash
-from .workspace import Workspace
+from .workspace import Glance, Location, Workspace
 
 _MISSING, _FOLDER = "missing", "folder"
 _UNREADABLE = (CodeLabError, OSError, ValueError)
@@ -51,9 +51,10 @@ async def fingerprint(spec: ToolSpec, args: Mapping[str, Any], workspace: Worksp
     """
     if spec.effect is not Effect.FILES:
         return {}
-    before = await _states_of_call(spec, args, workspace)
+    glance: Any = Glance(workspace)  # what is noted as the state is what the plan starts from
+    before = await _states_of_call(spec, args, glance)
     try:
-        changes = await plan(spec.name, args, workspace)
+        changes = await plan(spec.name, args, glance)
     except _UNREADABLE:
         return {"before": before, "after": None}
     told = await at_leisure(lambda: "\n".join(change.summary() for change in changes or ()), changes or ())
@@ -93,11 +94,18 @@ def _unsure(spec: ToolSpec, what: str) -> str:
 
 async def _states_of_call(spec: ToolSpec, args: Mapping[str, Any], workspace: Workspace) -> States:
     try:
-        named = spec.touches(args).writes
-        paths = [(await workspace.locate(path)).path for path in named]
+        return dict([await _named_state(workspace, path) for path in spec.touches(args).writes])
     except _UNREADABLE:  # the tool itself will refuse the call
         return {}
-    return {path: await _state(workspace, path) for path in paths}
+
+
+async def _named_state(workspace: Workspace, named: str) -> tuple[str, str]:
+    """The real path of a file, and its state."""
+    try:
+        where, data = await workspace.look(named)
+    except _UNREADABLE:
+        return (await workspace.locate(named)).path, "unreadable"
+    return where.path, _state_of(where, data)
 
 
 async def _state(workspace: Workspace, path: str) -> str:
@@ -105,6 +113,10 @@ async def _state(workspace: Workspace, path: str) -> str:
         where, data = await workspace.look(path)
     except _UNREADABLE:
         return "unreadable"
+    return _state_of(where, data)
+
+
+def _state_of(where: Location, data: bytes | None) -> str:
     if not where.exists:
         return _MISSING
     return _FOLDER if data is None else short_hash(data)

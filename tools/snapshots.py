@@ -18,6 +18,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cache, lru_cache
 from pathlib import Path
 
 from ..core.errors import Conflict
@@ -87,7 +88,7 @@ class Snapshots:
 
     async def capture(self, root: Path) -> str | None:
         """Write the folder as it is now; `keep` names it. None when git is not installed."""
-        if shutil.which("git") is None:
+        if not _has_git():
             return None
         store = await self._store(root)
         known = self._indexed.get((root, store.shadow))
@@ -221,6 +222,19 @@ def _sweep(scratch: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def _has_git() -> bool:
+    found = _git_in(os.environ.get("PATH"))
+    if not found:
+        _git_in.cache_clear()  # it may be installed any time
+    return found
+
+
+@cache
+def _git_in(path: str | None) -> bool:
+    return shutil.which("git", path=path) is not None
+
+
+@lru_cache(maxsize=1000)
 def _name_of(root: Path) -> str:
     return hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:24]
 

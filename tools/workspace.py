@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,3 +138,25 @@ class Workspace(Protocol):
             on_start: Told the process group id once the program runs, before its output is read.
         """
         ...
+
+
+class Glance:
+    """A workspace in which every look at a path sees what the first one saw; for a moment's use, by one task.
+
+    Args:
+        workspace: What is looked at; everything else goes on to it.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._seen: dict[str, tuple[Location, bytes | None]] = {}
+
+    async def look(self, path: str) -> tuple[Location, bytes | None]:
+        """Resolve a path and read what stands there, once."""
+        if path not in self._seen:
+            self._seen[path] = await self._workspace.look(path)
+        return self._seen[path]
+
+    def __getattr__(self, name: str) -> Any:
+        """Hand everything else on."""
+        return getattr(self._workspace, name)
