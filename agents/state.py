@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, NotRequired
 
 from langchain.agents.middleware import AgentState
 from langchain.agents.middleware.types import OmitFromInput, PrivateStateAttr
+from langgraph.channels import LastValue
 from typing_extensions import TypedDict
 
 from ..tools.policy import PolicyPin
 
 
-def newest(_old: Any, new: Any) -> Any:
-    """Keep the last value, also when two calls of one step write it."""
-    return new
+class Newest(LastValue[Any]):
+    """A channel that keeps the last value, also when two calls of one step write it."""
+
+    __slots__ = ()
+
+    def update(self, values: Sequence[Any]) -> bool:
+        """Keep the last one."""
+        return super().update(values[-1:])
 
 
 class Handoff(TypedDict):
@@ -72,15 +79,15 @@ class TurnState(AgentState[Any]):
     policy: NotRequired[PolicyPin | None]
     agent: NotRequired[str | None]
     hops: NotRequired[int]
-    handoff: NotRequired[Annotated[Handoff | None, OmitFromInput, newest]]
-    finished: NotRequired[Annotated[str | None, OmitFromInput, newest]]
-    todos: NotRequired[Annotated[list[dict[str, Any]], newest]]
-    model_calls: NotRequired[Annotated[int, newest]]
+    handoff: NotRequired[Annotated[Handoff | None, OmitFromInput, Newest]]
+    finished: NotRequired[Annotated[str | None, OmitFromInput, Newest]]
+    todos: NotRequired[Annotated[list[dict[str, Any]], Newest]]
+    model_calls: NotRequired[Annotated[int, Newest]]
     summary: NotRequired[Summary | None]
 
 
 class GateState(TurnState):
     """What the gate keeps inside the agent's subgraph."""
 
-    asks: NotRequired[Annotated[list[Ask], PrivateStateAttr, newest]]
-    approved: NotRequired[Annotated[dict[str, Approved], PrivateStateAttr, newest]]
+    asks: NotRequired[Annotated[list[Ask], PrivateStateAttr, Newest]]
+    approved: NotRequired[Annotated[dict[str, Approved], PrivateStateAttr, Newest]]

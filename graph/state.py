@@ -6,7 +6,7 @@ from typing import Annotated, Any, NotRequired
 
 from typing_extensions import TypedDict
 
-from ..agents.state import TurnState, newest
+from ..agents.state import Newest, TurnState
 
 
 class Clarify(TypedDict):
@@ -24,7 +24,7 @@ class RootState(TurnState):
         clarify: The open question, consumed by the `clarify` node.
     """
 
-    clarify: NotRequired[Annotated[Clarify | None, newest]]
+    clarify: NotRequired[Annotated[Clarify | None, Newest]]
 
 
 RootUpdate = dict[str, Any]
