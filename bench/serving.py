@@ -49,7 +49,7 @@ class Client:
         """Follow a thread as an open page does: one stream over all its runs."""
         wire = await Wire(self._port, TOKEN).open()
         try:
-            yield wire.events(f"/api/v1/threads/{thread_id}/events")
+            yield await wire.follow(f"/api/v1/threads/{thread_id}/events")
         finally:
             wire.close()
 

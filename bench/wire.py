@@ -38,11 +38,14 @@ class Wire:
         answer: dict[str, Any] = json.loads(content)
         return answer
 
-    async def events(self, path: str) -> AsyncIterator[dict[str, Any]]:
-        """Follow a stream."""
+    async def follow(self, path: str) -> AsyncIterator[dict[str, Any]]:
+        """Open a stream; what comes is read as it is asked for."""
         self._send("GET", path, b"")
         status, _ = await self._head()
         assert status == 200, status
+        return self._events()
+
+    async def _events(self) -> AsyncIterator[dict[str, Any]]:
         while size := int(await self._reader.readline(), 16):
             chunk = await self._reader.readexactly(size + 2)
             for line in chunk.splitlines():
