@@ -44,17 +44,18 @@ class Parking:
     async def close(self) -> None:
         """Give back what is kept; from now on nothing is."""
         self._closed = True
-        await self._clear()
+        for direct in self._taken():
+            await direct.close()
 
     async def _fresh(self) -> Direct:
         return Direct(await self._engine.raw_connection(), self._engine.dialect)
 
     async def _give_back(self, direct: Direct) -> None:
         await direct.close()
-        if direct.gone:  # the database went away, and those that wait here know nothing of it yet
-            await self._clear()
+        if direct.is_lost:  # the database went away, and those that wait here know nothing of it yet
+            for other in self._taken():
+                await other.drop()
 
-    async def _clear(self) -> None:
+    def _taken(self) -> list[Direct]:
         parked, self._parked = self._parked, []
-        for direct in parked:
-            await direct.close()
+        return parked

@@ -157,26 +157,32 @@ class Direct(Transaction):
     Args:
         connection: As the pool gives it.
         dialect: Of the database.
-
-    Attributes:
-        gone: Whether the connection turned out to be lost.
     """
 
     def __init__(self, connection: PoolProxiedConnection, dialect: Dialect) -> None:
         self.dialect = dialect
-        self.gone = False
         self._pooled = connection
+        self._lost = False
         self.driver: Any = connection.driver_connection
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection turned out to be of no use any more."""
+        return self._lost or bool(getattr(self.driver, "closed", False))
 
     async def close(self) -> None:
         """Give the connection back; what was not committed is rolled back."""
         await greenlet_spawn(self._pooled.close)
 
+    async def drop(self) -> None:
+        """Let the connection go without a word to the database."""
+        await greenlet_spawn(self._pooled.invalidate)
+
     async def _connected(self) -> Any:
         return self.driver
 
     async def _invalidate(self, exc: BaseException) -> None:
-        self.gone = True
+        self._lost = True
         await greenlet_spawn(self._pooled.invalidate, exc)
 
 

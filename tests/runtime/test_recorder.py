@@ -85,6 +85,22 @@ async def test_few_records_wait_for_it(log: EventLog, thread_id: str) -> None:
     assert len(saying.rest()) == MANY - 1
 
 
+async def test_a_message_that_begins_waits_for_nothing_else(log: EventLog, thread_id: str) -> None:
+    ready = asyncio.Event()
+    reading = asyncio.create_task(heard(log, thread_id, 2, ready=ready))
+    await ready.wait()
+    saying = recorder(log, thread_id, window_s=3600)
+    saying.add([NewEvent("text.start", {"message_id": "m"})])
+    for piece in "I sa", "y it.":
+        saying.add([NewEvent("text.delta", {"message_id": "m", "delta": piece})])
+    first, second = await asyncio.wait_for(reading, 20)
+    assert (first.type, second.data["delta"]) == ("text.start", "I say it.")
+    saying.add([NewEvent("text.delta", {"message_id": "m", "delta": "more"})])
+    await asyncio.sleep(0.1)
+    assert len(await log.read(thread_id)) == 2, "nobody is in a hurry any more"
+    saying.drop()
+
+
 async def test_what_is_said_during_a_commit_is_written_though_nothing_follows(log: EventLog, thread_id: str) -> None:
     lease = Held()
     lease.slow.clear()

@@ -110,3 +110,31 @@ async def test_a_command_that_never_started(root: Path):
     found = await recover(JournalEntry(fresh=False), spec, {"command": "x"}, LocalWorkspace(root, id="w"))
     assert "not running any more" in found.text
     assert "unknown" in found.text
+
+
+async def test_states_are_of_real_files_and_say_what_cannot_be_read(root: Path):
+    (root / "link.txt").symlink_to("a.txt")
+    os.mkfifo(root / "pipe")
+    space, spec = LocalWorkspace(root, id="w"), BY_NAME["write_file"]
+    through_link = await fingerprint(spec, {"path": "link.txt", "content": "x"}, space)
+    assert list(through_link["before"]) == ["a.txt"]
+    piped = await fingerprint(spec, {"path": "pipe", "content": "x"}, space)
+    assert piped == {"before": {"pipe": "unreadable"}, "after": None}
+
+
+async def test_the_state_and_the_plan_are_of_one_look(root: Path):
+    """Somebody writes between two looks: what is noted must fit together all the same."""
+
+    class Restless(LocalWorkspace):
+        async def look(self, path: str) -> Any:
+            seen = await super().look(path)
+            (root / "a.txt").write_text("somebody else\n")
+            return seen
+
+    spec, args = BY_NAME["edit_file"], {"path": "a.txt", "edits": [{"old": "a", "new": "b"}]}
+    noted = await fingerprint(spec, args, Restless(root, id="w"))
+    assert noted["after"] is not None
+    (root / "a.txt").write_text("a\n")
+    assert (
+        await recover(JournalEntry(fresh=False, before=noted), spec, args, LocalWorkspace(root, id="w"))
+    ).not_started

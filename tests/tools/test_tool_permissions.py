@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from codelab.core.permissions import ALL
@@ -43,3 +45,11 @@ def test_reading_needs_to_read_and_talking_needs_the_run() -> None:
 
 def test_a_tool_that_nobody_knows_has_none() -> None:
     assert permission_for("rm_rf", {}) is None
+
+
+@pytest.mark.parametrize("name", sorted(REGISTRY))
+def test_what_is_injected_is_in_no_dump(name: str) -> None:
+    """LangChain dumps the arguments of every call: with the runtime that would be the whole state."""
+    schema: Any = REGISTRY[name].tool.args_schema
+    values = {field: field for field in schema.model_fields}
+    assert "runtime" not in schema.model_construct(**values).model_dump(warnings=False)
