@@ -14,7 +14,9 @@ from bench.scripts import LONG, scripted
 from bench.serving import served
 from tests.support import postgres
 
-TURNS = 30
+ROUNDS = 3
+"""Each with processes of its own, ours and the peer's in turn: what the machine does meanwhile meets both."""
+TURNS = 20
 WARM = 5
 PAUSE_S = 0.1
 """Between turns, on both sides: a turn is measured, not what the one before left to do in the background."""
@@ -55,21 +57,32 @@ async def _ours(kind: str, folder: Path, url: str | None, *, long: bool) -> list
         return await _samples(one)
 
 
+async def _rounds(kind: str, server: postgres.Postgres | None) -> tuple[list[float], list[float], list[float]]:
+    """Milliseconds of bare turns, of ours, and of ours with a long history."""
+    bare: list[float] = []
+    short: list[float] = []
+    grown: list[float] = []
+    for _ in range(ROUNDS):
+        async with work_folder() as folder:
+            bare += await _bare(kind, folder, server and server.url(server.create()))
+            short += await _ours(kind, folder, server and _migrated(server), long=False)
+        async with work_folder() as folder:
+            grown += await _ours(kind, folder, server and _migrated(server), long=True)
+    return bare, short, grown
+
+
+def _migrated(server: postgres.Postgres) -> str:
+    url = server.url(server.create())
+    postgres.migrate(url)
+    return url
+
+
 async def measure() -> list[dict[str, Any]]:
     """Measure all kinds; ours and the peer's in the same run."""
     rows: list[dict[str, Any]] = []
     with postgres.running_postgres() as server:
         for kind in ("memory", "sqlite", "postgres"):
-            urls: list[str | None] = [None] * 3
-            if kind == "postgres":
-                urls = [server.url(server.create()) for _ in range(3)]
-                for url in urls[1:]:
-                    postgres.migrate(str(url))
-            async with work_folder() as folder:
-                bare = await _bare(kind, folder, urls[0])
-                short = await _ours(kind, folder, urls[1], long=False)
-                rows.append(row(f"turn, {kind}", short, bare, most=1.6))
-            async with work_folder() as folder:
-                grown = await _ours(kind, folder, urls[2], long=True)
-                rows.append(row(f"turn with {LONG} messages, {kind} (beside our short turn)", grown, short, most=2.5))
+            bare, short, grown = await _rounds(kind, server if kind == "postgres" else None)
+            rows.append(row(f"turn, {kind}", short, bare, most=1.6))
+            rows.append(row(f"turn with {LONG} messages, {kind} (beside our short turn)", grown, short, most=2.5))
     return rows
