@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request, WebSocket
 from sse_starlette import EventSourceResponse
 from starlette.responses import Response, StreamingResponse
 
@@ -64,8 +64,13 @@ class Session:
 
 
 class Sessions:
+    """One session, until it ends."""
+
+    def __init__(self) -> None:
+        self.ended = False
+
     async def verify(self, token: str) -> Session | None:
-        return Session() if token == "cookie" else None
+        return Session() if token == "cookie" and not self.ended else None
 
 
 class Roles:
@@ -113,6 +118,16 @@ async def slow(request: Request, principal: ThreadReader) -> str:
     return f"secret of {principal.user_id}"
 
 
+@router.websocket("/threads/t/stream/events")
+async def socket(socket: WebSocket) -> None:
+    """Whoever reads this loses the token and the session in the middle."""
+    await socket.accept()
+    await socket.send_text("before")
+    socket.app.state.revoked.tokens.add("good")
+    socket.app.state.sessions.ended = True
+    await socket.send_text(f"secret of {socket.state.principal.user_id}")
+
+
 @pytest.fixture
 def app() -> FastAPI:
     app = FastAPI()
@@ -120,7 +135,8 @@ def app() -> FastAPI:
     app.include_router(router)
     auth = app.state.auth = OAuthAuth(ISSUER)
     app.state.revoked = revoked = Revoked()
-    auth.open(Checks(tokens=Tokens(), sessions=Sessions(), permissions=Roles(), revocations=revoked))
+    app.state.sessions = sessions = Sessions()
+    auth.open(Checks(tokens=Tokens(), sessions=sessions, permissions=Roles(), revocations=revoked))
     surround(app, Settings(auth=AuthSettings(mode="oauth"), _env_file=None), auth, None)
     return app
 
@@ -261,3 +277,38 @@ async def test_an_answer_that_comes_too_late_is_refused(
     answer = await http.get("/api/v1/slow", headers=bearer("good"))
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+
+
+async def spoken(app: FastAPI, headers: dict[str, str]) -> list[tuple[str, Any]]:
+    """What a server sends over a socket: kinds, and texts or close codes."""
+    sent: list[tuple[str, Any]] = []
+    scope = {
+        "type": "websocket",
+        "path": "/threads/t/stream/events",
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in {"host": ISSUER[7:], **headers}.items()],
+        "subprotocols": [],
+    }
+
+    async def receive() -> dict[str, str]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append((message["type"], message.get("text", message.get("code"))))
+
+    await app(scope, receive, send)
+    return sent
+
+
+@pytest.mark.parametrize(
+    "headers", [bearer("good"), {"cookie": "sid=cookie", "origin": ISSUER}], ids=["a token", "a session"]
+)
+async def test_a_socket_ends_for_who_is_signed_out(
+    app: FastAPI, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    assert [kind for kind, _ in await spoken(app, headers)][:2] == ["websocket.accept", "websocket.send"]
+    app.state.revoked.tokens.clear()
+    app.state.sessions.ended = False
+    monkeypatch.setattr(lasting, "LOOK_S", 0.0)
+    said = await spoken(app, headers)
+    assert said == [("websocket.accept", None), ("websocket.send", "before"), ("websocket.close", 1008)]
