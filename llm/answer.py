@@ -121,7 +121,7 @@ def identified(answer: Answer, request: ChatRequest, *, seed: object) -> Answer:
         call if call.id else replace(call, id=f"call_{request.turn}_{position}_{digest[:10]}")
         for position, call in enumerate(answer.calls)
     )
-    given = estimate_tokens(*(m.text for m in request.messages), *(str(tool.parameters) for tool in request.tools))
+    given = estimate_tokens(*request.texts, *(str(tool.parameters) for tool in request.tools))
     taken = estimate_tokens(answer.text, *(call.arguments for call in calls))
     return replace(answer, calls=calls, id=f"msg_{request.turn}_{digest[:16]}", usage=Usage(given, taken))
 

@@ -127,11 +127,26 @@ class ChatRequest:
         """Return a bound tool by name."""
         return next((tool for tool in self.tools if tool.name == name), None)
 
+    @cached_property
+    def texts(self) -> Sequence[str]:
+        """The text of each message; to ask a message for it takes a while, and conversations are long."""
+        return [m.text for m in self.messages]
+
     def digest(self, seed: object) -> str:
         """Fingerprint the conversation: the same request again gives the same ids."""
-        said = [(m.type, m.id, m.text, getattr(m, "tool_calls", None)) for m in self.messages]
-        asked = [str(seed), self.structured.name if self.structured else "", [tool.name for tool in self.tools]]
-        return hashlib.sha256(json.dumps([asked, said], default=str).encode()).hexdigest()
+        key = str(seed)
+        if key not in self._digests:
+            said = [
+                (m.type, m.id, t, getattr(m, "tool_calls", None))
+                for m, t in zip(self.messages, self.texts, strict=True)
+            ]
+            asked = [key, self.structured.name if self.structured else "", [tool.name for tool in self.tools]]
+            self._digests[key] = hashlib.sha256(json.dumps([asked, said], default=str).encode()).hexdigest()
+        return self._digests[key]
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
+        return {}
 
 
 def _calls(messages: Sequence[BaseMessage]) -> list[Done]:
