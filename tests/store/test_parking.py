@@ -1,15 +1,12 @@
 """Connections that wait between two transactions: the same one is used again, a doubtful one never."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from sqlalchemy import bindparam, select, text
 from sqlalchemy.exc import DBAPIError
 
-from codelab.core.types import Principal, new_id
-from codelab.runtime.threads.repository import new_thread
 from codelab.store.engine import Database
 from codelab.store.models import ThreadRow
 from codelab.store.models.base import table_of
@@ -22,24 +19,9 @@ NAME = prepared(THREADS.update().where(THREADS.c.id == bindparam("thread")).valu
 TITLE = prepared(select(THREADS.c.title).where(THREADS.c.id == bindparam("thread")))
 
 
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    opened = Database(database_url)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-async def thread(database: Database) -> str:
-    made = new_id()
-    async with database.transaction() as session:
-        session.add(new_thread(Principal("me"), thread_id=made))
-    return made
-
-
-async def title_of(database: Database, thread: str) -> Any:
+async def title_of(database: Database, thread_id: str) -> Any:
     async with database.direct(write=False) as session:
-        return (await session.execute(TITLE, {"thread": thread})).scalar_one()
+        return (await session.execute(TITLE, {"thread": thread_id})).scalar_one()
 
 
 async def drivers(database: Database, count: int) -> list[Any]:
@@ -56,32 +38,32 @@ def shared(some: list[Any], others: list[Any]) -> int:
     return sum(any(one is other for other in others) for one in some)
 
 
-async def test_the_same_connection_serves_again(database: Database, thread: str) -> None:
+async def test_the_same_connection_serves_again(database: Database, thread_id: str) -> None:
     async with database.direct() as session:
-        await session.execute(NAME, {"thread": thread, "to": "one"})
+        await session.execute(NAME, {"thread": thread_id, "to": "one"})
         first = session.driver
     async with database.direct() as session:
         assert session.driver is first
-        await session.execute(NAME, {"thread": thread, "to": "two"})
-    assert await title_of(database, thread) == "two"
+        await session.execute(NAME, {"thread": thread_id, "to": "two"})
+    assert await title_of(database, thread_id) == "two"
 
 
-async def test_what_fails_is_rolled_back_and_not_kept(database: Database, thread: str) -> None:
+async def test_what_fails_is_rolled_back_and_not_kept(database: Database, thread_id: str) -> None:
     async def fail(session: Direct) -> None:
-        await session.execute(NAME, {"thread": thread, "to": "never"})
+        await session.execute(NAME, {"thread": thread_id, "to": "never"})
         raise RuntimeError("half way")
 
     with pytest.raises(RuntimeError):
         async with database.direct() as session:
             await fail(session)
-    assert await title_of(database, thread) is None
+    assert await title_of(database, thread_id) is None
 
 
-async def test_who_only_reads_sees_what_others_wrote_since(database: Database, thread: str) -> None:
-    assert await title_of(database, thread) is None
+async def test_who_only_reads_sees_what_others_wrote_since(database: Database, thread_id: str) -> None:
+    assert await title_of(database, thread_id) is None
     async with database.transaction() as session:
-        (await session.get_one(ThreadRow, thread)).title = "named"
-    assert await title_of(database, thread) == "named"
+        (await session.get_one(ThreadRow, thread_id)).title = "named"
+    assert await title_of(database, thread_id) == "named"
 
 
 async def test_no_more_are_kept_than_there_are_places(database: Database) -> None:
