@@ -44,7 +44,7 @@ def dump_json(value: Any, *, escaped: bool = True) -> str:
 
 
 def _quickly(value: Any) -> str | None:
-    """Serialise what orjson writes as the standard library does; None where it refuses or would write it otherwise."""
+    """Serialise with orjson, which says what the standard library says; None where it refuses."""
     try:
         return orjson.dumps(value, _foreign, _AS_JSON).decode()
     except TypeError:  # a key that is no text, half of a character, a number beyond 64 bits

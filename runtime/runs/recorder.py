@@ -63,7 +63,7 @@ class Recorder:
 
     def rest(self) -> list[NewEvent]:
         """Hand over what is left, for the run's closing transaction. `settle` first."""
-        return joined(self._take())
+        return self._take()
 
     def drop(self) -> None:
         """Forget what is buffered: the run is over, or no longer ours."""
@@ -95,8 +95,8 @@ class Recorder:
             self._flushing = asyncio.create_task(self._flush_soon())
 
     def _take(self) -> list[NewEvent]:
-        """Empty the buffer: nobody is in a hurry any more."""
-        events, self._buffer = self._buffer, []
+        """Empty the buffer, what continues each other joined: nobody is in a hurry any more."""
+        events, self._buffer = joined(self._buffer), []
         self._hurry.clear()
         if self._soon is not None:
             self._soon.cancel()
@@ -110,8 +110,7 @@ class Recorder:
         self._committing = True
         try:
             async with self._log.direct() as writing:
-                said, lease = joined(events), self._lease
-                await writing.log(self._thread_id, said, run_id=lease.run_id, attempt=lease.attempt)
+                await writing.log(self._thread_id, events, run_id=self._lease.run_id, attempt=self._lease.attempt)
                 await self._lease.hold(writing.session)
         finally:
             self._committing = False

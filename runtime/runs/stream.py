@@ -14,13 +14,13 @@ from typing import Any
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 from langgraph.types import Interrupt
 
+from ...agents.at_tool import STARTED
 from ...store.records import NewEvent
 from .plain import plain
 from .speech import Speech, whole_message
 
 _NOT_STATE = frozenset({"messages", "__interrupt__"})
 _SWITCHED = "agent.switched"
-_STARTED = "tool.started"
 
 Part = Mapping[str, Any]
 
@@ -143,8 +143,8 @@ class Translator:
         value = {key: plain(item) for key, item in data.items() if key != "type"}
         if data["type"] == _SWITCHED:
             return [NewEvent(_SWITCHED, value)]
-        if data["type"] == _STARTED:
-            return [] if value.get("tool_call_id") in self._results else [NewEvent(_STARTED, value)]
+        if data["type"] == STARTED:
+            return [] if value.get("tool_call_id") in self._results else [NewEvent(STARTED, value)]
         return [NewEvent("custom", {"name": data["type"], "value": value})]
 
     def _values(self, namespace: tuple[str, ...], data: Any) -> list[NewEvent]:
